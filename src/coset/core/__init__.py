@@ -1,0 +1,1 @@
+"""Floor 0: claims, results, errors, tolerances, seeds, registries, backends, model files."""
