@@ -137,7 +137,7 @@ def chosen_backend(op: str, device: str = "cpu") -> str:
         if not available:
             raise UnavailableError(f"backend {wanted!r} of {op} is not available: {reason}")
         return wanted
-    reasons = []
+    reasons: list[str] = []
     for candidate in candidates:
         available, reason = candidate.probe()
         if available:

@@ -85,11 +85,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "sphere",
         "networks on a sphere that are exactly equivariant to rotations",
-        (
-            Paper(
-                "pixelized-spheres", "Equivariant Networks for Pixelized Spheres", "ICML", 2021
-            ),
-        ),
+        (Paper("pixelized-spheres", "Equivariant Networks for Pixelized Spheres", "ICML", 2021),),
     ),
     Subject(
         "invariants",
