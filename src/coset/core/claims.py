@@ -212,12 +212,13 @@ def _check_fields(
 
 def _default_of_first(id: str, judge: Judge) -> Callable[..., Any]:
     parameters = list(inspect.signature(judge).parameters.values())
-    if not parameters or not callable(parameters[0].default):
+    default = parameters[0].default if parameters else inspect.Parameter.empty
+    if default is inspect.Parameter.empty or not callable(default):
         raise ConfigError(
             f"{id}: the judge's first argument must be the thing under test, with the right "
             f"function as its default"
         )
-    return parameters[0].default  # type: ignore[no-any-return]
+    return default  # type: ignore[no-any-return]
 
 
 def _place(judge: Judge) -> tuple[str, int]:

@@ -1,0 +1,83 @@
+"""Fill the generated blocks of the READMEs: claim tables and benchmark tables.
+
+``python docs/generate.py`` writes them, ``--check`` exits 1 if a file would change.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from coset.core.claims import claims_of
+from coset.core.registry import built_subjects, published
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def claim_table(subject: str) -> str:
+    """Return the Markdown table of a subject's claims, from the registry."""
+    lines = [
+        "| claim | what | kind | expected | source | near misses |",
+        "|---|---|---|---|---|---|",
+    ]
+    for claim in claims_of(subject):
+        # The line is left out on purpose: it changes with every edit; `coset claims ID` shows it.
+        path = f"../../{claim.file}".replace(f"../../coset/{subject}/", "")
+        mutants = ", ".join(claim.mutants)
+        lines.append(
+            f"| [`{claim.id}`]({path}) | {claim.title} | {claim.kind} | {claim.expected} "
+            f"| {claim.source} | {mutants} |"
+        )
+    return "\n".join(lines)
+
+
+def published_table(subject: str) -> str:
+    """Return the Markdown table of a subject's published numbers."""
+    lines = ["| number | what | published | source | budget |", "|---|---|---|---|---|"]
+    for number in published(subject)["numbers"]:
+        value = "not found" if number["value"] is None else f"{number['value']} {number['unit']}"
+        lines.append(
+            f"| `{number['id']}` | {number['what']} | {value} | {number['source']} "
+            f"| {number['budget']} |"
+        )
+    return "\n".join(lines)
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """Put content between ``<!-- name -->`` and ``<!-- /name -->``."""
+    start, stop = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if start not in text or stop not in text:
+        raise SystemExit(f"the block {start} … {stop} is missing")
+    head, _, rest = text.partition(start)
+    return f"{head}{start}\n{content}\n{stop}{rest.partition(stop)[2]}"
+
+
+def main() -> int:
+    """Write or check every generated block."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for subject in built_subjects():
+        path = ROOT / "src" / "coset" / subject.name / "README.md"
+        old = path.read_text(encoding="utf-8")
+        new = fill(old, "claims", claim_table(subject.name))
+        new = fill(new, "published", published_table(subject.name))
+        if new != old:
+            stale.append(path)
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    stale += _benchmarks(check)
+    for path in stale:
+        print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
+    if check and stale:
+        print("run `make docs` and commit the result")
+    return 1 if check and stale else 0
+
+
+def _benchmarks(check: bool) -> list[Path]:
+    from coset.bench import write_tables
+
+    return [Path(p) for p in write_tables(ROOT, check=check)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
