@@ -14,16 +14,20 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY_MODULES = ("bench", "core", "data", "lab", "report", "sharing", "train")
+_FOUNDATIONS = ("bench", "core", "data", "lab", "report", "train")
 
-__all__ = [*_LAZY_MODULES, "__version__"]  # noqa: PLE0604
+
+def _names() -> list[str]:
+    from coset.core.registry import built_subjects
+
+    return [*_FOUNDATIONS, *(subject.name for subject in built_subjects())]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY_MODULES:
+    if not name.startswith("_") and name in _names():
         return importlib.import_module(f"coset.{name}")
-    raise AttributeError(f"module 'coset' has no attribute {name!r}; it has {', '.join(__all__)}")
+    raise AttributeError(f"module 'coset' has no attribute {name!r}; it has {', '.join(_names())}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*_names(), "__version__"])

@@ -218,7 +218,7 @@ def _default_of_first(id: str, judge: Judge) -> Callable[..., Any]:
             f"{id}: the judge's first argument must be the thing under test, with the right "
             f"function as its default"
         )
-    return default  # type: ignore[no-any-return]
+    return default
 
 
 def _place(judge: Judge) -> tuple[str, int]:

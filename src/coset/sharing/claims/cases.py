@@ -1,0 +1,99 @@
+"""Inputs on which the claims of this subject are checked: exact, tied, bad, far away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+__all__ = ["EXACT", "NUM_CASES", "as_json", "near_misses", "plow", "random_cases"]
+
+# (w, strength, prox): computed by hand in rational arithmetic.
+EXACT: tuple[tuple[list[float], float, list[float]], ...] = (
+    ([1, 2], 0.5, [1.5, 1.5]),
+    ([3, 1, 2], 0.25, [2.75, 1.25, 2]),
+    ([0, 0, 3], 1, [0.5, 0.5, 2]),
+    ([0, 1, 10, 11], 0.75, [0.75, 1.25, 9.75, 10.25]),
+    ([5, -1, 0, 0, 2], 1, [4, 0, 0.25, 0.25, 1.5]),
+    ([0, 1, 2, 3], 1.5, [1.5, 1.5, 1.5, 1.5]),
+    ([2, 2, 2], 7, [2, 2, 2]),
+    ([-3, 0, 0, 0, 4], 2, [-1, 0, 0, 0, 2]),
+    ([0, 0, 0, 0, 2.5, 5], 5, [1.25] * 6),
+    ([0, 1, 1, 1, 1], 1.6, [0.8] * 5),
+)
+
+NUM_CASES = {"smoke": 60, "cpu": 1000, "paper": 5000}
+
+
+def plow(d: int, strength: float) -> Tensor:
+    """Return the input on which collisions follow one another, d/2 + 1 rounds of them.
+
+    Half of the particles lie at 0, the others a hair farther apart than 2 g/(d−1).
+
+    Args:
+        d: number of weights, ≥ 2.
+        strength: g > 0, at which the input is bad.
+
+    Returns:
+        (d,) float64, sorted.
+    """
+    spacing = 2.0 * strength / (d - 1) * (1 + 1e-9)
+    tail = spacing * torch.arange(1, d - d // 2 + 1, dtype=torch.float64)
+    return torch.cat([torch.zeros(d // 2, dtype=torch.float64), tail])
+
+
+def random_cases(preset: str, generator: torch.Generator) -> Iterator[tuple[Tensor, float]]:
+    """Yield float64 weights and strengths: random, rich in ties, bad for parallel rounds, far away.
+
+    Args:
+        preset: a key of `NUM_CASES`.
+        generator: the source of randomness.
+
+    Yields:
+        (w, strength) with w (d,) float64, 1 ≤ d ≤ 120, and 0.01 ≤ strength ≤ 3.2.
+    """
+    for number in range(NUM_CASES[preset]):
+        d = int(torch.randint(1, 121, (), generator=generator))
+        uniform = float(torch.rand((), generator=generator))
+        strength = 0.01 * 320.0**uniform
+        w = torch.randn(d, generator=generator, dtype=torch.float64)
+        if number % 4 == 1:
+            w = (w * 2).round() / 2
+        if number % 4 == 2 and d > 1:
+            w = plow(d, strength)[torch.randperm(d, generator=generator)]
+        if number % 4 == 3:
+            w = w * 1e-3 + 1000
+        yield w, strength
+
+
+def near_misses() -> list[tuple[Tensor, float]]:
+    """Return stored inputs on which wrong terms do not show.
+
+    Nothing collides; two particles meet; pairs meet from the left; everything merges at once.
+
+    Returns:
+        Argument tuples of a prox.
+    """
+    inputs = [
+        ([0.0, 10.0, 30.0], 0.5),
+        ([1.0, 2.0], 0.5),
+        ([0.0, 1.0, 10.0, 11.0], 0.75),
+        ([0.0, 1.0, 2.0, 3.0], 2.5),
+        ([0.0, 1.0, 2.0, 10.0], 0.25),
+    ]
+    return [(torch.tensor(w, dtype=torch.float64), g) for w, g in inputs]
+
+
+def as_json(w: Tensor, strength: float, **more: object) -> dict[str, object]:
+    """Return a failing input as JSON values that replay it exactly.
+
+    Args:
+        w: the weights.
+        strength: the strength.
+        **more: further JSON values.
+
+    Returns:
+        The dictionary.
+    """
+    return {"w": w.tolist(), "strength": strength, **more}

@@ -1,0 +1,87 @@
+"""What the READMEs show is what happens: Python sessions and commands with their output."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coset.core.registry import built_subjects
+
+ROOT = Path(__file__).resolve().parents[1]
+READMES = [
+    ROOT / "README.md",
+    *(ROOT / "src" / "coset" / s.name / "README.md" for s in built_subjects()),
+]
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _console_examples() -> list[tuple[str, str, str]]:
+    """Return (file, command, shown output) of every ``$`` line in a console block."""
+    found = []
+    for path in READMES:
+        for block in re.findall(r"```console\n(.*?)```", path.read_text(), re.S):
+            for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+                command, _, output = part.partition("\n")
+                found.append((str(path.relative_to(ROOT)), command, output))
+    return found
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_python_sessions(path):
+    assert ">>>" in path.read_text(), "a README shows a session that is run"
+    # Text of a fence would be read as expected output.
+    text = path.read_text().replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {}, path.name, str(path), 0)
+    report: list[str] = []
+    failed, _ = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append)
+    assert failed == 0, "".join(report)
+
+
+def test_every_readme_shows_a_command_with_its_output():
+    shown = {file for file, _, output in _console_examples() if output.strip()}
+    assert shown == {str(path.relative_to(ROOT)) for path in READMES}
+
+
+def _plain(text: str) -> str:
+    # Durations differ from run to run; everything else must not.
+    text = re.sub(r"\d+\.\d s\b", "# s", text)
+    return "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
+
+
+@pytest.mark.parametrize(("file", "command", "output"), _console_examples())
+def test_commands(file, command, output, tmp_path):
+    words = shlex.split(command)
+    assert words[0] == "coset", "only coset's own commands are shown with a $"
+    done = subprocess.run(
+        [sys.executable, "-m", "coset", *words[1:]],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "80"},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert _plain(done.stdout) == _plain(output)
+
+
+def test_commands_of_the_table_exist():
+    from coset.cli.dispatch import COMMANDS
+
+    table = (ROOT / "README.md").read_text().partition("## Commands")[2].partition("##")[0]
+    shown = set(re.findall(r"`coset (\w+)", table))
+    assert shown == set(COMMANDS)
+
+
+def test_make_targets_are_at_most_ten_and_those_of_the_readme():
+    lines = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)$", lines, re.M)[1].split()) - {"help"}
+    assert len(targets) <= 10
+    assert set(re.findall(r"make (\w+)", (ROOT / "README.md").read_text())) <= targets | {"help"}
