@@ -1,0 +1,196 @@
+"""The sharing prox of the rows of a matrix as one torch operator: dispatch, fake tensor, gradients.
+
+Legend: rows = number of groups, d = weights in a group; index = number, in increasing order of
+value, of the block that an element belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coset.core.backends import (
+    Backend,
+    always,
+    chosen_backend,
+    register_backend,
+    requires_module,
+)
+from coset.core.errors import DomainError, UnsupportedError
+from coset.sharing.kernels.launch import bucket_rows, pava_rows
+from coset.sharing.reference import prox_sharing_reference, sharing_blocks_reference
+
+__all__ = ["METHODS", "prox_rows"]
+
+OP = "sharing.prox"
+METHODS = ("auto", "pava", "bucket", "reference")
+
+register_backend(
+    Backend(
+        OP,
+        "numba",
+        "cpu",
+        requires_module("numba", "install it with: pip install numba"),
+        "bucket sort and lazy stack of blocks",
+    )
+)
+register_backend(Backend(OP, "reference", "cpu", always, "literal, slow"))
+
+
+def _check(w: Tensor, strength: Tensor, l1: Tensor) -> None:
+    for name, value in (("strength", strength), ("l1", l1)):
+        wrong = ~(value >= 0)
+        if bool(wrong.any()):
+            raise DomainError(f"{name} must be a number ≥ 0; given {float(value[wrong][0])}")
+    if w.shape[1] >= 2**31:
+        raise UnsupportedError(
+            f"a group must hold fewer than 2^31 weights; given {w.shape[1]}; split it into groups"
+        )
+
+
+def _raise_not_finite(w: Tensor) -> None:
+    row, column = (~torch.isfinite(w)).nonzero()[0].tolist()
+    raise DomainError(
+        f"weights must be finite; given {float(w[row, column])} at position {column} of group "
+        f"{row}; remove it first (check_finite=False skips the test and leaves the group undefined)"
+    )
+
+
+def _single(w: Tensor, l1: Tensor, keep: float) -> Tensor:
+    """Return the prox of groups of one weight: soft thresholding."""
+    y, limit = w.to(torch.float64), l1[:, None]
+    pulled = torch.where(y.abs() < limit, 0.0, y - keep * limit * y.sign())
+    return torch.where(limit > 0, pulled.to(w.dtype), w)
+
+
+def _reference_rows(
+    w: Tensor, strength: Tensor, l1: Tensor, rewind: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    out = torch.empty_like(w)
+    index = torch.empty(w.shape, dtype=torch.int32)
+    for r in range(w.shape[0]):
+        g = float(strength[r])
+        out[r] = prox_sharing_reference(w[r], g, l1=float(l1[r]), rewind=rewind)
+        x, order = w[r].to(torch.float64).sort(stable=True)
+        blocks = sharing_blocks_reference(x.tolist(), g)
+        masses = torch.tensor([b - a for a, b in blocks])
+        index[r, order] = torch.arange(len(blocks), dtype=torch.int32).repeat_interleave(masses)
+    tests = torch.full((w.shape[0],), w.shape[1] - 1)
+    return out, index, tests
+
+
+@torch.library.custom_op("coset::sharing_prox", mutates_args=(), device_types="cpu")
+def prox_rows(
+    w: Tensor,
+    strength: Tensor,
+    l1: Tensor,
+    rewind: float,
+    has_l1: bool,
+    with_index: bool,
+    check_finite: bool,
+    method: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the prox of each row, its block numbers, and the number of merge tests of each row.
+
+    Differentiable in `w`, `strength` and `l1` if `with_index`; the arguments are those of
+    `coset.sharing.prox_sharing`, with one strength and one l1 (float64) for each row.
+    """
+    _check(w, strength, l1)
+    rows, d = w.shape
+    w, keep = w.contiguous(), 1.0 - rewind
+    if method == "auto":
+        method = "reference" if chosen_backend(OP, "cpu") == "reference" else "bucket"
+    if check_finite and (d < 2 or method != "bucket") and not bool(torch.isfinite(w).all()):
+        _raise_not_finite(w)
+    if d < 2 or rows == 0:
+        index = torch.zeros((rows, d if with_index else 0), dtype=torch.int32)
+        return _single(w, l1, keep).clone(), index, torch.zeros(rows, dtype=torch.int64)
+    if method == "reference":
+        out, index, tests = _reference_rows(w, strength, l1, rewind)
+        return out, index if with_index else index[:, :0].clone(), tests
+    if method == "pava":
+        return pava_rows(w, strength, l1, keep, with_index=with_index)
+    out, index, tests, bad = bucket_rows(
+        w, strength, l1, keep, with_index=with_index, check_finite=check_finite
+    )
+    if bad >= 0:
+        _raise_not_finite(w)
+    return out, index, tests
+
+
+@prox_rows.register_fake
+def _fake(
+    w: Tensor,
+    strength: Tensor,
+    l1: Tensor,
+    rewind: float,
+    has_l1: bool,
+    with_index: bool,
+    check_finite: bool,
+    method: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows, d = w.shape
+    out = torch.empty_like(w, memory_format=torch.contiguous_format)
+    index = w.new_empty((rows, d if with_index else 0), dtype=torch.int32)
+    return out, index, w.new_empty((rows,), dtype=torch.int64)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    w, strength, l1, ctx.rewind, ctx.has_l1, with_index, _, _ = inputs
+    index = output[1]
+    ctx.mark_non_differentiable(index, output[2])
+    ctx.set_materialize_grads(False)
+    ctx.differentiable = with_index
+    if ctx.has_l1:
+        ctx.save_for_backward(index, w, strength, l1)
+    else:
+        ctx.save_for_backward(index)
+
+
+def _averages(values: Tensor, index: Tensor, masses: Tensor) -> Tensor:
+    """Return the mean over its block for each element, accumulated in float64."""
+    sums = torch.zeros_like(masses).scatter_add(1, index, values)
+    return (sums / masses.clamp(min=1)).gather(1, index)
+
+
+def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Average over blocks; all steps are torch's own, so that they are differentiable again."""
+    if not ctx.differentiable:
+        raise UnsupportedError("the prox without block numbers has no gradient; use with_index")
+    if grad is None:
+        return (None,) * 8
+    index = ctx.saved_tensors[0].to(torch.int64)
+    d = index.shape[1]
+    wide, keep = grad.to(torch.float64), 1.0 - ctx.rewind
+    masses = torch.zeros_like(wide.detach()).scatter_add(1, index, torch.ones_like(wide.detach()))
+    velocity = (d - 2.0 * masses.cumsum(1) + masses) / max(1, d - 1)
+    velocity = velocity.gather(1, index)
+    grad_l1 = None
+    if ctx.has_l1:
+        _, w, strength, l1 = (t.detach() for t in ctx.saved_tensors)
+        drift = torch.where(velocity == 0, 0.0, strength[:, None] * velocity)
+        y = _averages(w.to(torch.float64), index, masses) + drift
+        wide = wide * (y.abs() >= l1[:, None])
+        grad_l1 = -keep * (wide * y.sign()).sum(1)
+    grad_w = _averages(wide, index, masses).to(grad.dtype)
+    return grad_w, keep * (wide * velocity).sum(1), grad_l1, None, None, None, None, None
+
+
+prox_rows.register_autograd(_backward, setup_context=_setup_context)
+
+
+@prox_rows.register_vmap
+def _vmap(
+    info: Any, in_dims: tuple[int | None, ...], w: Tensor, strength: Tensor, l1: Tensor, *rest: Any
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Treat the mapped dimension as more rows."""
+    size = info.batch_size
+    parts = [
+        part.expand(size, *part.shape) if dim is None else part.movedim(dim, 0)
+        for part, dim in zip((w, strength, l1), in_dims[:3], strict=True)
+    ]
+    flat = [part.reshape(-1, *part.shape[2:]) for part in parts]
+    outputs = prox_rows(*flat, *rest)
+    return tuple(o.reshape(size, -1, *o.shape[1:]) for o in outputs), (0, 0, 0)

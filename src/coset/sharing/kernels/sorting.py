@@ -1,0 +1,309 @@
+"""Stable sort of one row for numba without random access to main memory, and the way back.
+
+A row is scattered into buckets that fit the second-level cache (arrival order is kept, so no index
+is stored), each bucket is sorted by two counting passes over the leading bits of its keys, and
+the way back replays the first scatter, reading each bucket as a stream.
+
+Legend: n = length of the row; bits = the row's bit patterns as signed integers; mask = all bits but
+the sign; key = the order-preserving signed integer of a float (−0.0 and +0.0 have the key 0);
+order[j] = place inside the bucket, in order of arrival, of the element of rank j.
+
+A kernel that calls across files is not recompiled from numba's cache when only this file changes:
+delete __pycache__ after editing it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["find_buckets", "sort_buckets", "unsort"]
+
+_INSERTION = 32  # below this many elements, insertion sort
+_SMALL = 3000  # below this many elements, digits of 8 bits instead of 11
+_BUCKET = 1024  # elements a bucket aims at
+_MAX_BUCKETS = 4096
+_SAMPLE = 4096
+
+
+@njit(cache=True, nogil=True)
+def _key(pattern, mask):
+    b = np.int64(pattern)
+    k = b ^ ((b >> 63) & mask)
+    return k + np.int64(k == -1)
+
+
+@njit(cache=True, nogil=True)
+def _insertion_sort(values, order, start):
+    """Sort the prefix-sorted `values` from `start` on; give up (False) after 8 n moves."""
+    n = values.size
+    budget = 8 * n + _INSERTION * _INSERTION
+    for j in range(start, n):
+        v, o, p = values[j], order[j], j
+        while p > 0 and values[p - 1] > v:
+            values[p], order[p] = values[p - 1], order[p - 1]
+            p -= 1
+        values[p], order[p] = v, o
+        budget -= j - p
+        if budget < 0:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _all_digits(bits, mask, low, num_bits, order, spare):
+    """Sort `order` by every bit of the keys: for buckets whose leading bits do not separate."""
+    n = bits.size
+    counts = np.empty(2048, np.int64)
+    for j in range(n):
+        order[j] = j
+    for shift in range(0, num_bits, 11):
+        counts[:] = 0
+        for j in range(n):
+            counts[
+                ((np.uint64(_key(bits[j], mask)) - low) >> np.uint64(shift)) & np.uint64(2047)
+            ] += 1
+        total = 0
+        for c in range(2048):
+            total, counts[c] = total + counts[c], total
+        for j in range(n):
+            o = order[j]
+            digit = ((np.uint64(_key(bits[o], mask)) - low) >> np.uint64(shift)) & np.uint64(2047)
+            spare[counts[digit]] = o
+            counts[digit] += 1
+        for j in range(n):
+            order[j] = np.uint32(spare[j])
+
+
+@njit(cache=True, nogil=True)
+def _leading_digits(bits, mask, low, shift, width, order, pack, spare, counts):
+    """Sort `order` by the 2 · width bits above `shift` of key − low."""
+    n, size = bits.size, 1 << width
+    counts[: 2 * size] = 0
+    digit_mask = np.uint64(size - 1)
+    drop, step, up = np.uint64(shift), np.uint64(width), np.uint64(32)
+    for j in range(n):
+        t = (np.uint64(_key(bits[j], mask)) - low) >> drop
+        pack[j] = (t << up) | np.uint64(j)
+        counts[t & digit_mask] += 1
+        counts[np.uint64(size) + (t >> step)] += 1
+    first, second = 0, 0
+    for c in range(size):
+        first, counts[c] = first + counts[c], first
+        second, counts[size + c] = second + counts[size + c], second
+    for j in range(n):
+        v = pack[j]
+        digit = (v >> up) & digit_mask
+        spare[counts[digit]] = v
+        counts[digit] += 1
+    for j in range(n):
+        v = spare[j]
+        digit = np.uint64(size) + (v >> (up + step))
+        order[counts[digit]] = np.uint32(v)
+        counts[digit] += 1
+
+
+@njit(cache=True, nogil=True)
+def _sort_bucket(keys, bits, mask, order, out, pack, spare, counts):
+    """Write the stable order of one bucket and its sorted values; keys, bits: the same memory."""
+    n = bits.size
+    if n <= _INSERTION:
+        for j in range(n):
+            order[j] = j
+            out[j] = keys[j]
+        _insertion_sort(out, order, 1)
+        return
+    smallest = largest = _key(bits[0], mask)
+    for j in range(n):
+        k = _key(bits[j], mask)
+        smallest, largest = min(smallest, k), max(largest, k)
+    low = np.uint64(smallest)
+    span, num_bits = np.uint64(largest) - low, 0
+    while num_bits < 64 and (span >> np.uint64(num_bits)) != 0:
+        num_bits += 1
+    kept = min(num_bits, 16 if n < _SMALL else 22)
+    if num_bits == 0:
+        for j in range(n):
+            order[j] = j
+    else:
+        width = (kept + 1) // 2
+        _leading_digits(bits, mask, low, num_bits - kept, width, order, pack, spare, counts)
+    for j in range(n):
+        out[j] = keys[order[j]]
+    if num_bits > kept and not _insertion_sort(out, order, 1):
+        _all_digits(bits, mask, low, num_bits, order, spare)
+        for j in range(n):
+            out[j] = keys[order[j]]
+
+
+@njit(cache=True, nogil=True)
+def _sample_keys(x, bits, mask):
+    """Return the sorted keys of a fixed pseudo-random sample, and their values."""
+    n = x.size
+    m = min(_SAMPLE, n // 4)
+    values, zero = np.empty(m, x.dtype), x.dtype.type(0)
+    for j in range(m):
+        # A Weyl sequence: spread evenly, and in step with no period of the data.
+        values[j] = (
+            zero
+            + x[(np.uint64(j) * np.uint64(11400714819323198485) >> np.uint64(11)) % np.uint64(n)]
+        )
+    ordered = np.empty(m, x.dtype)
+    order, counts = np.empty(m, np.uint32), np.empty(4096, np.int64)
+    pack, spare = np.empty(m, np.uint64), np.empty(m, np.uint64)
+    _sort_bucket(values, values.view(bits.dtype), mask, order, ordered, pack, spare, counts)
+    keys = np.empty(m, np.int64)
+    patterns = ordered.view(bits.dtype)
+    for j in range(m):
+        keys[j] = _key(patterns[j], mask)
+    return keys, ordered
+
+
+@njit(cache=True, nogil=True)
+def _classify_evenly(x, low, scale, top, heavy, bucket):
+    """Bucket = ⌊(x − low) · scale⌋ clamped to [0, top], with `heavy` alone in a bucket of its own.
+
+    Monotone in floating point, since subtraction and multiplication round monotonically.
+    """
+    for i in range(x.size):
+        t = (x[i] - low) * scale
+        t = t if t > 0 else t * 0
+        t = t if t < top else top
+        b = max(np.int32(0), np.int32(t)) + np.int32(x[i] >= heavy) + np.int32(x[i] > heavy)
+        bucket[i] = np.uint16(b)
+
+
+@njit(cache=True, nogil=True)
+def _classify_by_cuts(bits, mask, cuts, bucket):
+    """Bucket = how many cuts lie below the key; the number of cuts is a power of two minus one."""
+    n, half = bits.size, (cuts.size + 1) // 2
+    keys, places = np.empty(64, np.int64), np.empty(64, np.int64)
+    for i in range(0, n, 64):
+        m = min(64, n - i)
+        for j in range(m):
+            keys[j] = _key(bits[i + j], mask)
+            places[j] = 0
+        # Level by level for many keys at once: no branch depends on the data.
+        step = half
+        while step > 0:
+            for j in range(m):
+                places[j] += step * np.int64(cuts[places[j] + step - 1] < keys[j])
+            step >>= 1
+        for j in range(m):
+            bucket[i + j] = places[j]
+
+
+@njit(cache=True, nogil=True)
+def _choose_cuts(keys, wanted):
+    """Return cuts at the sample's quantiles; a frequent key gets a bucket of its own."""
+    m = keys.size
+    step = max(4, m // wanted)
+    cuts = np.empty(2 * (m // step) + 8, np.int64)
+    used, j = 0, step
+    while j < m:
+        k = keys[j]
+        # A key that fills a step between quantiles is cut off on both sides.
+        if keys[j - step] == k and (used == 0 or cuts[used - 1] < k - 1):
+            cuts[used], used = k - 1, used + 1
+        if used == 0 or cuts[used - 1] < k:
+            cuts[used], used = k, used + 1
+        j += step
+    size = 1
+    while size < used + 1:
+        size *= 2
+    padded = np.full(max(1, size - 1), np.iinfo(np.int64).max)
+    padded[:used] = cuts[:used]
+    return padded
+
+
+@njit(cache=True, nogil=True)
+def _most_frequent(values):
+    """Return the most frequent of sorted values if it is a 64th of them, else infinity."""
+    best, heavy, run = values.size // 64, values.dtype.type(np.inf), 1
+    for j in range(1, values.size):
+        run = run + 1 if values[j] == values[j - 1] else 1
+        if run > best:
+            best, heavy = run, values[j]
+    return heavy
+
+
+@njit(cache=True, nogil=True)
+def _even_enough(values, low, scale, num, heavy):
+    counts = np.zeros(num + 2, np.int64)
+    bucket = np.empty(values.size, np.uint16)
+    _classify_evenly(values, low, scale, values.dtype.type(num - 1), heavy, bucket)
+    for j in range(values.size):
+        counts[bucket[j]] += int(values[j] != heavy)
+    return counts.max() <= 16 + 8 * values.size // num
+
+
+@njit(cache=True, nogil=True)
+def find_buckets(x, bits, mask, bucket):
+    """Write each element's bucket; return the first rank of each bucket and, at the end, n."""
+    n = x.size
+    num = min(_MAX_BUCKETS, n // _BUCKET)
+    if num < 2:
+        ends = np.zeros(2, np.int64)
+        ends[1] = n
+        return ends
+    keys, values = _sample_keys(x, bits, mask)
+    m = values.size
+    low, high = values[min(2, m - 1)], values[max(0, m - 3)]
+    width, heavy = high - low, _most_frequent(values)
+    scale = x.dtype.type(num) / width if width > 0 else x.dtype.type(0)
+    if 0 < scale < 1e30 and width < 1e30 and _even_enough(values, low, scale, num, heavy):
+        _classify_evenly(x, low, scale, x.dtype.type(num - 1), heavy, bucket)
+        num += 2
+    else:
+        cuts = _choose_cuts(keys, min(num, 1024))
+        num = cuts.size + 1
+        _classify_by_cuts(bits, mask, cuts, bucket)
+    starts = np.zeros(num + 1, np.int64)
+    for i in range(n):
+        starts[bucket[i] + 1] += 1
+    for b in range(num):
+        starts[b + 1] += starts[b]
+    return starts
+
+
+@njit(cache=True, nogil=True)
+def sort_buckets(x, bits, mask, bucket, starts, stream, order, out):
+    """Scatter `x` into `stream` by bucket, then sort each bucket into `order` and `out`."""
+    num = starts.size - 1
+    if num == 1:
+        for i in range(x.size):
+            stream[i] = x[i] + x.dtype.type(0)
+    else:
+        cursor = starts.copy()
+        for i in range(x.size):
+            p = cursor[bucket[i]]
+            stream[p] = x[i] + x.dtype.type(0)
+            cursor[bucket[i]] = p + 1
+    largest = 0
+    for b in range(num):
+        largest = max(largest, starts[b + 1] - starts[b])
+    pack, spare = np.empty(largest, np.uint64), np.empty(largest, np.uint64)
+    counts = np.empty(4096, np.int64)
+    patterns = stream.view(bits.dtype)
+    for b in range(num):
+        i, j = starts[b], starts[b + 1]
+        _sort_bucket(stream[i:j], patterns[i:j], mask, order[i:j], out[i:j], pack, spare, counts)
+
+
+@njit(cache=True, nogil=True)
+def unsort(ranked, bucket, starts, order, stream, out):
+    """Bring values from the order of ranks back to the order of the row."""
+    num = starts.size - 1
+    if num == 1:
+        for j in range(out.size):
+            out[order[j]] = ranked[j]
+        return
+    for b in range(num):
+        i = starts[b]
+        for j in range(i, starts[b + 1]):
+            stream[i + order[j]] = ranked[j]
+    cursor = starts.copy()
+    for i in range(out.size):
+        p = cursor[bucket[i]]
+        out[i] = stream[p]
+        cursor[bucket[i]] = p + 1

@@ -1,0 +1,214 @@
+"""The exact proximal map of the pairwise-difference penalty, for tensors of any shape."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import torch
+from torch import Tensor
+
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.sharing.autograd import METHODS, prox_rows
+
+__all__ = ["ClusterInfo", "prox_sharing"]
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """Which weights the prox tied together: the blocks themselves, not the distinct values.
+
+    With `dim` given, the clusters of all groups are listed group after group, and those of one
+    group are `starts.split(info.counts.tolist())[group]`.
+
+    Attributes:
+        num_clusters: number of clusters, of all groups together.
+        counts: (groups,) int64: number of clusters of each group.
+        starts: (num_clusters,) int64: first rank of each cluster in its sorted group.
+        masses: (num_clusters,) int64: number of weights of each cluster.
+        values: (num_clusters,) of the dtype of the weights: value of each cluster after the prox.
+        index: int32, of the shape of the weights: each weight's cluster, counted in its group.
+        rounds: passes over the groups: 1 for a sequential method.
+        depth: longest chain of dependent merge tests.
+        work: number of merge tests, of all groups together.
+    """
+
+    num_clusters: int
+    counts: Tensor
+    starts: Tensor
+    masses: Tensor
+    values: Tensor
+    index: Tensor
+    rounds: int
+    depth: int
+    work: int
+
+
+def _check_weights(w: Tensor, method: str) -> None:
+    if not isinstance(w, Tensor) or not w.is_floating_point():
+        given = w.dtype if isinstance(w, Tensor) else type(w).__name__
+        raise DtypeError(
+            f"weights must be a real floating-point tensor; given {given}; convert with w.float()"
+        )
+    if type(w).__name__ == "DTensor":
+        raise UnsupportedError(
+            "the prox needs a whole group on one device; given a sharded tensor; gather it with "
+            "w.full_tensor(), or make each shard a group of its own"
+        )
+    if w.device.type != "cpu":
+        raise UnsupportedError(
+            f"the prox runs on the CPU in this version; given a tensor on {w.device}; use w.cpu()"
+        )
+    if method not in METHODS:
+        raise UnsupportedError(f"method must be one of {', '.join(METHODS)}; given {method!r}")
+
+
+def _per_row(value: float | Tensor, name: str, batch: torch.Size, num_rows: int) -> Tensor:
+    """Return a strength or l1 as one float64 number for each row."""
+    if not isinstance(value, Tensor):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise DtypeError(f"{name} must be a number or a tensor; given {type(value).__name__}")
+        if math.isnan(value) or value < 0:
+            raise DomainError(f"{name} must be a number ≥ 0; given {value}")
+        return torch.full((num_rows,), float(value), dtype=torch.float64)
+    if value.is_complex() or value.dtype == torch.bool:
+        raise DtypeError(f"{name} must be real; given {value.dtype}")
+    wide = value.to("cpu", torch.float64)
+    if wide.dim() > 0 and wide.shape != batch:
+        raise ShapeError(
+            f"{name} must be one number, or one for each group in shape {tuple(batch)}; given "
+            f"shape {tuple(value.shape)}"
+        )
+    return wide.expand(batch).reshape(num_rows)
+
+
+def _cluster_info(out: Tensor, index: Tensor, tests: Tensor) -> ClusterInfo:
+    """Return the clusters of (rows, d) outputs, with `index` still in rows."""
+    rows, d = index.shape
+    counts = index.amax(1).to(torch.int64) + 1 if d else torch.zeros(rows, dtype=torch.int64)
+    offsets = counts.cumsum(0) - counts
+    flat = (index + offsets[:, None]).reshape(-1)
+    total = int(counts.sum())
+    masses = torch.bincount(flat, minlength=total)
+    group = torch.arange(rows).repeat_interleave(counts)
+    return ClusterInfo(
+        num_clusters=total,
+        counts=counts,
+        starts=masses.cumsum(0) - masses - group * d,
+        masses=masses,
+        values=torch.empty(total, dtype=out.dtype).scatter_(0, flat, out.detach().reshape(-1)),
+        index=index,
+        rounds=1,
+        depth=int(tests.max()) if rows else 0,
+        work=int(tests.sum()),
+    )
+
+
+@overload
+def prox_sharing(
+    w: Tensor,
+    strength: float | Tensor,
+    *,
+    l1: float | Tensor = ...,
+    rewind: float = ...,
+    dim: int | None = ...,
+    method: str = ...,
+    check_finite: bool = ...,
+    return_info: Literal[False] = ...,
+) -> Tensor: ...
+
+
+@overload
+def prox_sharing(
+    w: Tensor,
+    strength: float | Tensor,
+    *,
+    l1: float | Tensor = ...,
+    rewind: float = ...,
+    dim: int | None = ...,
+    method: str = ...,
+    check_finite: bool = ...,
+    return_info: Literal[True],
+) -> tuple[Tensor, ClusterInfo]: ...
+
+
+def prox_sharing(
+    w: Tensor,
+    strength: float | Tensor,
+    *,
+    l1: float | Tensor = 0.0,
+    rewind: float = 0.0,
+    dim: int | None = None,
+    method: str = "auto",
+    check_finite: bool = True,
+    return_info: bool = False,
+) -> Any:
+    """Pull the weights of each group together and tie those that meet, exactly.
+
+    prox_{gR}(w) = argmin_u ½‖u − w‖² + g R(u), R(u) = 1/(d−1) · Σ_{i>j} |u_i − u_j|. In sorted
+    order blocks A, B become one iff mean(B) − mean(A) ≤ g (m_A + m_B)/(d−1); a block of ranks [a, b) then
+    goes to its mean plus g (d − a − b)/(d−1). Decided and averaged in float64 whatever the dtype
+    (float16 and bfloat16 are read as float32). Tied weights are equal to the last bit.
+
+    Args:
+        w: (any shape) float: the weights, not changed.
+        strength: g ≥ 0: a number, a 0-d tensor, or with `dim` one number for each group (shape of
+            `w` without `dim`). 0 copies w bit for bit, every weight its own cluster; inf gives the
+            mean.
+        l1: l ≥ 0, like `strength`: adds l ‖u‖₁, that is a soft threshold after the sharing.
+        rewind: ρ in [0, 1]: tie by the full strength, but move by (1 − ρ) of the way only; 1
+            replaces each cluster by its mean. Not a proximal map unless 0.
+        dim: the dimension along which each group lies; None: the whole tensor is one group.
+        method: "bucket" (bucket sort), "pava" (torch's sort), "reference" (literal), or "auto": the
+            backend of `coset.backends()`, which is "bucket".
+        check_finite: False skips the test for NaN and infinity, which leave a group undefined.
+        return_info: whether to return the clusters too.
+
+    Returns:
+        The new weights, of the shape and dtype of `w`; with `return_info` also `ClusterInfo`.
+        Differentiable, twice, in `w`, `strength` and `l1`.
+
+    Raises:
+        DtypeError: if `w` is not a real floating-point tensor, or strength or l1 not a real number.
+        DomainError: if strength or l1 is negative or NaN, rewind outside [0, 1], or w not finite.
+        ShapeError: if a strength or l1 per group has not the shape of the groups.
+        RangeError: if `dim` is out of range.
+        UnsupportedError: for an unknown method, a sharded tensor, or a tensor not on the CPU.
+
+    Complexity: O(d) for sorting and pooling a group of floats; about 30 bytes a weight of memory.
+
+    Claims: sharing.C1, sharing.C2, sharing.C5, sharing.C7, sharing.C11, sharing.C12.
+
+    Example:
+        >>> prox_sharing(torch.tensor([5.0, -1.0, 0.0, 0.0, 2.0]), 1.0)
+        tensor([4.0000, 0.0000, 0.2500, 0.2500, 1.5000])
+    """
+    _check_weights(w, method)
+    if not 0 <= rewind <= 1:
+        raise DomainError(f"rewind must lie in [0, 1]; given {rewind}")
+    if dim is not None and not -w.dim() <= dim < w.dim():
+        raise RangeError(
+            f"dim must lie in [{-w.dim()}, {w.dim()}) for shape {tuple(w.shape)}; given {dim}"
+        )
+    grouped = w.reshape(-1) if dim is None else w.movedim(dim, -1)
+    batch, d = grouped.shape[:-1], grouped.shape[-1]
+    num_rows = math.prod(batch)
+    rows = grouped.reshape(num_rows, d)
+    if w.dtype not in (torch.float32, torch.float64):
+        rows = rows.to(torch.float32)
+    g = _per_row(strength, "strength", batch, num_rows)
+    threshold = _per_row(l1, "l1", batch, num_rows)
+    has_l1 = isinstance(l1, Tensor) or l1 != 0
+    needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (rows, g, threshold))
+    out, index, tests = prox_rows(
+        rows, g, threshold, float(rewind), has_l1, needs_grad or return_info, check_finite, method
+    )
+    result = out.to(w.dtype).reshape(grouped.shape)
+    result = result.reshape(w.shape) if dim is None else result.movedim(-1, dim)
+    if not return_info:
+        return result
+    info = _cluster_info(out.to(w.dtype), index, tests)
+    shaped = index.reshape(grouped.shape)
+    shaped = shaped.reshape(w.shape) if dim is None else shaped.movedim(-1, dim)
+    return result, ClusterInfo(**{**info.__dict__, "index": shaped})
