@@ -39,7 +39,7 @@ FLOAT32 = {"pooling in float32": mutant(Change(dtype=torch.float32))}
     source="[derived]",
     kind="proved",
     expected="holds",
-    mutants={**FREE_FLIGHT, **DESCENDING},
+    mutants={**FREE_FLIGHT, **FORWARD_ONLY},
     near_misses=near_misses,
 )
 def C1(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) -> ClaimResult:
@@ -71,7 +71,15 @@ def C1(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) ->
     source="[derived]",
     kind="proved",
     expected="holds",
-    mutants={**D_FOR_D_MINUS_1, **FORWARD_ONLY, **UNWEIGHTED, **ONE_MASS, **FLOAT32, **OFF_CENTER},
+    mutants={
+        **D_FOR_D_MINUS_1,
+        **FORWARD_ONLY,
+        **UNWEIGHTED,
+        **ONE_MASS,
+        **FLOAT32,
+        **OFF_CENTER,
+        **DESCENDING,
+    },
     near_misses=near_misses,
 )
 def C2(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) -> ClaimResult:
