@@ -66,7 +66,7 @@ def main() -> int:
             if not check:
                 path.write_text(new, encoding="utf-8")
     stale += _benchmarks(check)
-    for path in stale:
+    for path in sorted(set(stale)):
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
     if check and stale:
         print("run `make docs` and commit the result")
