@@ -1,0 +1,148 @@
+"""Where rows come from: versions, machine and source code, without user, host or folder names."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import coset
+
+__all__ = ["environment", "source_digest"]
+
+_PACKAGES = ("torch", "numpy", "scipy", "numba", "safetensors")
+
+# The code that can change a row: the foundations, and a subject without its presentation.
+_FOUNDATIONS = ("core", "groups", "scan", "train", "data")
+_PRESENTATION = ("claims", "figures", "benchmarks", "commands")
+
+
+def environment(module: str, num_threads: int) -> dict[str, Any]:
+    """Return what ``env.json`` holds.
+
+    Args:
+        module: where the experiment is defined.
+        num_threads: threads that the run may use.
+
+    Returns:
+        Versions, commit, source digest, CPU, GPU, threads and platform, as JSON values.
+    """
+    commit, has_changes = _commit()
+    return {
+        "python": platform.python_version(),
+        "coset": coset.__version__,
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": commit,
+        "uncommitted_changes": has_changes,
+        "source_sha256": source_digest(module),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "num_cpus": _num_cpus(),
+        "num_threads": num_threads,
+        "gpu": _gpu_model(),
+    }
+
+
+def source_digest(module: str) -> str:
+    """Return a digest of the code that an experiment's rows can depend on.
+
+    Args:
+        module: where the experiment is defined.
+
+    Returns:
+        64 hexadecimal digits: of the foundations of coset and of the experiment's own package,
+        without its claims, figures, benchmarks and commands.
+    """
+    names = module.split(".")
+    if names[0] == "coset" and len(names) > 1:
+        return _digest_of_sources(Path(coset.__file__).parent / names[1])
+    return _digest_of_sources(_source_file(module))
+
+
+def _source_file(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    origin = spec.origin if spec else getattr(sys.modules.get(module), "__file__", None)
+    return Path(origin) if origin else None
+
+
+@functools.cache
+def _digest_of_sources(own: Path | None) -> str:
+    package = Path(coset.__file__).parent
+    folders = [package / name for name in _FOUNDATIONS]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    if own is not None:
+        files += own.rglob("*.py") if own.is_dir() else [own]
+    digest = hashlib.sha256()
+    for path in sorted(set(files)):
+        if path.stem not in _PRESENTATION and path.parent.name not in _PRESENTATION:
+            digest.update(f"{path.parent.name}/{path.name}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def _commit() -> tuple[str | None, bool | None]:
+    package = Path(coset.__file__).parent
+    top = _git(package, "rev-parse", "--show-toplevel")
+    # An installed coset may lie inside another project's repository, whose commit says nothing.
+    if not top or Path(top).resolve() != package.parent.parent.resolve():
+        return None, None
+    status = _git(package, "status", "--porcelain", "--untracked-files=no")
+    return _git(package, "rev-parse", "HEAD") or None, None if status is None else bool(status)
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@functools.cache
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _num_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpu_model() -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return str(torch.cuda.get_device_name())
