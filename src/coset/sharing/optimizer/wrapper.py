@@ -1,0 +1,284 @@
+"""`ProxSharing`: the proximal step of weight sharing after any PyTorch optimizer's own step.
+
+Differences from a subgradient penalty in the loss: the proximal map makes weights exactly equal. It
+is Euclidean and decoupled, as AdamW's decay: an adaptive optimizer's per-coordinate metric is left
+out on purpose, since the sorted form needs equal curvature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from coset.core.errors import ConfigError
+from coset.sharing.optimizer.groups import (
+    Mode,
+    Momentum,
+    average_buffers,
+    check_members,
+    check_settings,
+    places_of,
+    read_groups,
+)
+from coset.sharing.prox import prox_sharing
+
+__all__ = ["ProxSharing"]
+
+_STATE_VERSION = 1
+
+
+class ProxSharing:
+    """Apply w ← prox_{lr·λ·R}(w) to chosen parameters after each optimizer step.
+
+    The strength of a step is the *current* learning rate of the torch parameter group that holds
+    the parameter, times the sharing group's ``strength`` λ; a learning-rate schedule therefore acts
+    on the proximal step too. With ``every=k`` the strengths of k steps are summed and applied at
+    once; for fixed weights and no L1 that is the same map (the semigroup property, sharing.C7).
+
+    ``mode="dual_averaging"`` [derived] keeps the optimizer's own iterate z (its steps are added to
+    z, while gradients are taken at w) and sets w = prox_{κ_t·std(z)·R}(z). Gradient noise averages
+    out in z and ties re-form from z at every step, so that they survive training. κ_t rises
+    linearly from 0 to κ over ``ramp_steps`` steps. The learning rate does not enter the strength.
+
+    Args:
+        optimizer: any ``torch.optim.Optimizer``.
+        groups: one dictionary a sharing group, with the keys
+
+            - ``params``: a tensor or tensors, each held by the optimizer, each in one group only;
+            - ``strength``: λ ≥ 0, default 1e-3 (mode "prox");
+            - ``l1``: λ₁ ≥ 0 of an L1 penalty applied in the same pass, default 0 (mode "prox");
+            - ``l1_absolute``: do not multiply ``l1`` by the learning rate, as the authors' code;
+            - ``rewind``: ρ in [0, 1]: find clusters at full strength, move 1 − ρ of the way;
+            - ``group``: what shares: "tensor" (each parameter by itself), "row" (each slice along
+              the first dimension by itself) or "all" (the parameters of the group together);
+            - ``kappa``: κ ≥ 0, overrides the constructor's (mode "dual_averaging").
+        every: apply the proximal map at each `every`-th step.
+        mode: "prox" or "dual_averaging".
+        kappa: strength in standard deviations of z (mode "dual_averaging").
+        ramp_steps: steps over which κ_t rises to κ; 0 gives κ from the start.
+        momentum: "average" also averages the optimizer's buffers of the parameter's shape
+            (momentum, Adam's moments) inside each cluster, which keeps clusters from tearing.
+
+    Attributes:
+        param_groups: the sharing groups; settings may be changed between steps.
+
+    Raises:
+        ConfigError: if there are no groups, a key is unknown, a value is impossible, a parameter is
+            not in the optimizer or is in two groups.
+        UnsupportedError: if a parameter is sharded (DTensor, FSDP): the map needs the whole group.
+            Replicated parameters (DDP) are fine.
+
+    Claims: sharing.C7, sharing.C10.
+
+    Example:
+        >>> w = torch.nn.Parameter(torch.tensor([3.0, 1.0, 2.0]))
+        >>> optimizer = torch.optim.SGD([w], lr=0.5)
+        >>> sharing = ProxSharing(optimizer, [dict(params=w, strength=0.5)])
+        >>> sharing.step()  # strength 0.5 · 0.5 = 1/4
+        >>> w.tolist()
+        [2.75, 1.25, 2.0]
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        groups: Sequence[Mapping[str, Any]],
+        *,
+        every: int = 1,
+        mode: Mode = "prox",
+        kappa: float | None = None,
+        ramp_steps: int = 0,
+        momentum: Momentum = "keep",
+    ) -> None:
+        check_settings(every, mode, kappa, ramp_steps, momentum)
+        self.optimizer = optimizer
+        self.every, self.mode, self.ramp_steps = every, mode, ramp_steps
+        self.momentum = momentum
+        self.param_groups = read_groups(groups, mode, kappa)
+        places = places_of(optimizer)
+        check_members(self.param_groups, places)
+        self._places = [[places[id(p)] for p in group["params"]] for group in self.param_groups]
+        self._summed_lr = [[0.0 for _ in group["params"]] for group in self.param_groups]
+        self._num_steps = 0
+        self._handle: RemovableHandle | None = None
+        # Dual averaging: the optimizer's own iterate, and the weights that were last shown for it.
+        self._iterates: list[list[tuple[Tensor, Tensor]]] = []
+        if mode == "dual_averaging":
+            self._iterates = [
+                [(p.detach().clone(), p.detach().clone()) for p in group["params"]]
+                for group in self.param_groups
+            ]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Apply the proximal map; call it after ``optimizer.step()``.
+
+        Raises:
+            DomainError: if a strength is negative, or a weight is NaN or infinite.
+            ConfigError: if the parameters of a group "all" have different learning rates.
+
+        Complexity: O(d log d) time for a group of d weights.
+        """
+        self._num_steps += 1
+        for i, group in enumerate(self.param_groups):
+            for j, place in enumerate(self._places[i]):
+                self._summed_lr[i][j] += float(self.optimizer.param_groups[place]["lr"])
+            if self._num_steps % self.every == 0:
+                self._apply(i, group)
+                self._summed_lr[i] = [0.0] * len(self._summed_lr[i])
+
+    def attach(self) -> RemovableHandle:
+        """Run `step` after each ``optimizer.step()`` by itself.
+
+        A step that a gradient scaler skips is skipped here too.
+
+        Returns:
+            A handle; ``handle.remove()`` detaches.
+
+        Raises:
+            ConfigError: if it is attached already.
+        """
+        if self._handle is not None and self._handle.id in (self._handle.hooks_dict_ref() or {}):
+            raise ConfigError(
+                "a ProxSharing may be attached once (the map would be applied twice a step); "
+                "it is attached already; call remove() on the first handle"
+            )
+        self._handle = self.optimizer.register_step_post_hook(lambda *_: self.step())
+        return self._handle
+
+    def _apply(self, i: int, group: dict[str, Any]) -> None:
+        params: list[Tensor] = group["params"]
+        sources = params
+        if self.mode == "dual_averaging":
+            for p, (z, shown) in zip(params, self._iterates[i], strict=True):
+                z += p - shown
+            sources = [z for z, _ in self._iterates[i]]
+        if group["group"] == "all":
+            self._share_together(i, group, sources)
+        else:
+            for j, source in enumerate(sources):
+                self._share_alone(i, j, group, source)
+        if self.mode == "dual_averaging":
+            for p, (_, shown) in zip(params, self._iterates[i], strict=True):
+                shown.copy_(p)
+
+    def _share_alone(self, i: int, j: int, group: dict[str, Any], source: Tensor) -> None:
+        rows = group["group"] == "row"
+        w = source.reshape(source.shape[0], -1) if rows else source
+        values = self._prox(group, self._summed_lr[i][j], w, [group["params"][j]])
+        group["params"][j].copy_(values.reshape(source.shape))
+
+    def _share_together(self, i: int, group: dict[str, Any], sources: list[Tensor]) -> None:
+        if self.mode == "prox" and len(set(self._summed_lr[i])) > 1:
+            raise ConfigError(
+                f"the parameters of a group 'all' must have one learning rate; summed over the "
+                f"last {self.every} steps theirs are {self._summed_lr[i]}; put them into one torch "
+                f"parameter group or share them one tensor at a time"
+            )
+        w = torch.cat([source.reshape(-1) for source in sources])
+        values = self._prox(group, self._summed_lr[i][0], w, group["params"])
+        sizes = [p.numel() for p in group["params"]]
+        for p, part in zip(group["params"], torch.split(values, sizes), strict=True):
+            p.copy_(part.reshape(p.shape))
+
+    def _prox(self, group: dict[str, Any], lr: float, w: Tensor, params: list[Tensor]) -> Tensor:
+        """Return the proximal map of `w` and average the buffers of `params` if asked to."""
+        dim = -1 if group["group"] == "row" else None
+        strength, l1 = self._strengths(group, lr, w, dim)
+        zero = not torch.as_tensor(strength).any()
+        if zero and l1 == 0.0:
+            return w
+        average = self.momentum == "average" and not zero
+        options = {"l1": l1, "rewind": group["rewind"], "dim": dim}
+        if not average:
+            shared: Tensor = prox_sharing(w, strength, **options)
+            return shared
+        values, info = prox_sharing(w, strength, return_info=True, **options)
+        labels = info.index.to(torch.int64)
+        if dim is not None:  # clusters are counted in each row
+            labels = labels + (info.counts.cumsum(0) - info.counts)[:, None]
+        average_buffers(self.optimizer, params, labels)
+        return values
+
+    def _strengths(
+        self, group: dict[str, Any], lr: float, w: Tensor, dim: int | None
+    ) -> tuple[float | Tensor, float]:
+        if self.mode == "prox":
+            scale = self.every if group["l1_absolute"] else lr
+            return lr * group["strength"], scale * group["l1"]
+        ramp = min(1.0, self._num_steps / self.ramp_steps) if self.ramp_steps else 1.0
+        wide = w.to(torch.float64)
+        if dim is None:
+            return ramp * group["kappa"] * float(wide.std(correction=0)), 0.0
+        return ramp * group["kappa"] * wide.std(dim=dim, correction=0), 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is needed to continue, as tensors and plain containers.
+
+        Returns:
+            A dictionary; the parameters themselves are in the model's and optimizer's.
+        """
+        settings = [
+            {k: v for k, v in group.items() if k != "params"} for group in self.param_groups
+        ]
+        return {
+            "version": _STATE_VERSION,
+            "mode": self.mode,
+            "num_steps": self._num_steps,
+            "summed_lr": [list(values) for values in self._summed_lr],
+            "param_groups": settings,
+            "iterates": [
+                [{"z": z.clone(), "shown": shown.clone()} for z, shown in pairs]
+                for pairs in self._iterates
+            ],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict` of a ProxSharing with the same groups.
+
+        Args:
+            state: what `state_dict` returned.
+
+        Raises:
+            ConfigError: if its version, mode, groups or shapes are not those of this object.
+        """
+        _check_state(state, self.mode, [len(values) for values in self._summed_lr])
+        for group, settings in zip(self.param_groups, state["param_groups"], strict=True):
+            group.update(settings)
+        self._num_steps = int(state["num_steps"])
+        self._summed_lr = [[float(v) for v in values] for values in state["summed_lr"]]
+        for pairs, saved in zip(self._iterates, state["iterates"], strict=True):
+            for (z, shown), entry in zip(pairs, saved, strict=True):
+                if entry["z"].shape != z.shape:
+                    raise ConfigError(
+                        f"the state holds a tensor of shape {tuple(entry['z'].shape)} for a "
+                        f"parameter of shape {tuple(z.shape)}; give the groups in the saved order"
+                    )
+                z.copy_(entry["z"])
+                shown.copy_(entry["shown"])
+
+    def __repr__(self) -> str:
+        """Return mode and groups in one line each."""
+        lines = [f"ProxSharing(mode={self.mode!r}, every={self.every}, momentum={self.momentum!r}"]
+        for group in self.param_groups:
+            count = sum(p.numel() for p in group["params"])
+            settings = ", ".join(f"{k}={v!r}" for k, v in group.items() if k != "params")
+            lines.append(f"  {count} weights: {settings}")
+        return "\n".join(lines) + "\n)"
+
+
+def _check_state(state: Mapping[str, Any], mode: Mode, sizes: list[int]) -> None:
+    if state.get("version") != _STATE_VERSION:
+        raise ConfigError(
+            f"the state's version must be {_STATE_VERSION}; given {state.get('version')!r}"
+        )
+    given = [len(values) for values in state["summed_lr"]]
+    if state["mode"] != mode or given != sizes:
+        raise ConfigError(
+            f"the state must come from mode {mode!r} with groups of {sizes} parameters; given mode "
+            f"{state['mode']!r} with {given}"
+        )
