@@ -30,7 +30,7 @@ def make_report(id="toy.sum", complete=True, slug="cpu-one"):
         title="sum of a vector",
         when="2026-01-02T03:04:05+00:00",
         complete=complete,
-        settings={"num_threads": 1},
+        settings={"num_threads": 1, "load_at_start": [0.25, 0.5, 0.5]},
         gate={},
         machine=machine,
         source={"commit": "0123456789abcdef", "changed": []},

@@ -195,7 +195,7 @@ class BenchReport:
         title: its title.
         when: start of the run, ISO 8601 with time zone.
         complete: whether all registered sizes and variants were measured.
-        settings: repeats, time a point, threads, device.
+        settings: sizes, repeats, time a point, threads, device, load averages at the start.
         gate: what was checked before anything was timed.
         machine: as `coset.bench.machine.machine_facts`, and the slug.
         source: commit and changed files.

@@ -134,6 +134,7 @@ def _settings(
         "seconds_per_point": seconds_per_point,
         "num_threads": num_threads,
         "device": device,
+        "load_at_start": load_average(),
     }
 
 

@@ -118,8 +118,8 @@ def _heading(report: BenchReport) -> str:
     machine, own = report.machine, report.processes[""]
     threads = report.settings["num_threads"]
     versions = ", ".join(f"{name} {version}" for name, version in own["versions"].items())
-    loads = [load for point in report.points for load in point.load_before[:1]]
-    load = f", load {min(loads):.2f} to {max(loads):.2f} before the points" if loads else ""
+    loads = report.settings["load_at_start"]
+    load = f", load {loads[0]:.2f} at the start" if loads else ""
     commit = report.source["commit"][:10] or "unknown"
     changed = " with changes" if report.source["changed"] else ""
     return (
