@@ -18,7 +18,7 @@ from coset.lab.point import run_point
 from coset.lab.records import RunFailedError, rows_of
 from coset.lab.store import RunStore
 from lab.crash import in_fork, killed_at
-from lab.toys import DrawConfig, FaultConfig, WaitConfig, WalkConfig
+from lab.toys import DrawConfig, FaultConfig, FitConfig, WaitConfig, WalkConfig
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_a_wrong_configuration_touches_nothing(store):
     assert not store.root.exists()
 
 
-@pytest.mark.parametrize("keeps_metrics", [True, False])
+@pytest.mark.parametrize("keeps_metrics", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_changes_nothing(tmp_path, keeps_metrics):
     config = WalkConfig(num_steps=2, keeps_metrics=keeps_metrics)
     right = run_point("toy.walk", config, RunStore(tmp_path / "right"), module="lab.toys")
@@ -191,6 +191,24 @@ def test_a_kill_while_a_fresh_run_empties_the_folder(tmp_path):
         again = run_point("toy.walk", config, store)
         assert again.rows == right.rows
         assert (again.folder / "figures").exists() == again.was_stored or number > 2
+
+
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_training_killed_at_any_moment_gives_the_same_bits(tmp_path, step):
+    right = run_point("toy.fit", FitConfig(), RunStore(tmp_path / "right"), module="lab.toys")
+    number, was_killed = 0, True
+    while was_killed:
+        number += step
+        store = RunStore(tmp_path / f"killed-{number}")
+        was_killed = killed_at(
+            number, store.root, lambda s=store: run_point("toy.fit", FitConfig(), s)
+        )
+        again = run_point("toy.fit", FitConfig(), store)
+        assert again.rows == right.rows
+        for name in ("metrics.jsonl", "rows.jsonl"):
+            assert (again.folder / name).read_bytes() == (right.folder / name).read_bytes()
+        assert not list(again.folder.rglob("*.tmp"))
+    assert number > 60
 
 
 def test_two_kills_in_a_row(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import sqlite3
 
@@ -10,6 +11,7 @@ from coset.core.errors import UnknownNameError
 from coset.lab.experiments import find_experiment
 from coset.lab.runner import run_preset
 from coset.lab.store import RunStore
+from lab.crash import in_fork
 from lab.toys import DrawConfig, Net
 
 
@@ -98,9 +100,7 @@ def test_the_index_can_be_damaged_at_any_time(store, damage):
             database.execute("PRAGMA user_version = 99")
     if damage == "lie":
         with sqlite3.connect(path) as database:
-            database.execute(
-                "UPDATE runs SET record = replace(record, '\"value\": 0', '\"value\": 1')"
-            )
+            database.execute("UPDATE runs SET record = replace(record, 'seed\": 1', 'seed\": 5')")
             database.execute("DELETE FROM runs WHERE rowid % 2")
     assert _content(store) == right
     assert _content(store) == right
@@ -128,6 +128,17 @@ def test_a_locked_or_read_only_index_is_done_without(store):
         other.execute("ROLLBACK")
     assert len(_content(store)) == 7
     assert [c for c in _content(store) if c in right] == right
+
+
+def test_look_ups_need_no_disk_space(store):
+    right = _content(store)
+    (store.root / "index.sqlite").unlink()
+
+    def body():
+        assert _content(store) == right
+
+    assert in_fork(body, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))) == 0
+    assert _content(store) == right
 
 
 def test_the_index_follows_the_folders(store):

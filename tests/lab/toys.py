@@ -19,6 +19,7 @@ from coset.core.errors import StorageError
 from coset.core.files import write_json
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
+from coset.train import Callback, TrainConfig, TrainState, fit
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,39 @@ def walk(config: WalkConfig, run: RunContext) -> Iterable[dict]:
         state["step"] = step
         run.progress(step, config.num_steps)
     return [{"total": state["total"], "row": i} for i in range(config.num_rows)]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    num_epochs: int = 3
+    seed: int = 0
+
+
+class _Logging(Callback):
+    def __init__(self, run: RunContext) -> None:
+        self.run = run
+
+    def on_epoch(self, state: TrainState) -> None:
+        self.run.log(step=state.epoch, loss=state.metrics["train_loss"])
+
+
+@experiment("toy.fit", title="a training with dropout", presets={"smoke": Preset(FitConfig())})
+def train(config: FitConfig, run: RunContext) -> Iterable[dict]:
+    x = torch.randn(64, 4, generator=run.generator("data"))
+    model = torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(), torch.nn.Linear(8, 1)
+    )
+    state = fit(
+        model,
+        torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+        lambda model, batch: (model(batch[0]) - batch[1]).square().mean(),
+        (x, x.sum(1, keepdim=True)),
+        TrainConfig(config.num_epochs, batch_size=16, seed=config.seed, num_checkpoint_steps=3),
+        checkpoint=run.checkpoint,
+        callbacks=[_Logging(run)],
+        extra_state={"metrics": run.metrics},
+    )
+    yield {"loss": state.loss, "weight": model[0].weight.double().sum()}
 
 
 @dataclass(frozen=True)
