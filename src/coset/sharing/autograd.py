@@ -6,6 +6,7 @@ value, of the block that an element belongs to.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from coset.core.errors import DomainError, UnsupportedError
 from coset.sharing.kernels.launch import bucket_rows, pava_rows
 from coset.sharing.reference import prox_sharing_reference, sharing_blocks_reference
 
-__all__ = ["METHODS", "prox_rows"]
+__all__ = ["METHODS", "ProxRows", "prox_rows"]
 
 OP = "sharing.prox"
 METHODS = ("auto", "pava", "bucket", "reference")
@@ -181,16 +182,37 @@ def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Tensor 
 prox_rows.register_autograd(_backward, setup_context=_setup_context)
 
 
-@prox_rows.register_vmap
-def _vmap(
-    info: Any, in_dims: tuple[int | None, ...], w: Tensor, strength: Tensor, l1: Tensor, *rest: Any
+def _mapped(
+    call: Callable[..., tuple[Tensor, ...]], info: Any, in_dims: tuple[Any, ...], inputs: Any
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-    """Treat the mapped dimension as more rows."""
+    """Treat a mapped dimension as more rows."""
     size = info.batch_size
     parts = [
         part.expand(size, *part.shape) if dim is None else part.movedim(dim, 0)
-        for part, dim in zip((w, strength, l1), in_dims[:3], strict=True)
+        for part, dim in zip(inputs[:3], in_dims[:3], strict=True)
     ]
-    flat = [part.reshape(-1, *part.shape[2:]) for part in parts]
-    outputs = prox_rows(*flat, *rest)
-    return tuple(o.reshape(size, -1, *o.shape[1:]) for o in outputs), (0, 0, 0)
+    rows = parts[0].shape[1]
+    outputs = call(*(part.reshape(size * rows, *part.shape[2:]) for part in parts), *inputs[3:])
+    return tuple(o.reshape(size, rows, *o.shape[1:]) for o in outputs), (0, 0, 0)
+
+
+@prox_rows.register_vmap
+def _vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
+    return _mapped(prox_rows, info, in_dims, inputs)
+
+
+class ProxRows(torch.autograd.Function):
+    """`prox_rows` for eager code: torch.func differentiates functions, not operators."""
+
+    @staticmethod
+    def forward(*inputs: Any) -> Any:
+        """Call the operator."""
+        return prox_rows(*inputs)
+
+    setup_context = staticmethod(_setup_context)
+    backward = staticmethod(_backward)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
+        """Treat the mapped dimension as more rows."""
+        return _mapped(ProxRows.apply, info, in_dims, inputs)

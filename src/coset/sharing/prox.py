@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
-from coset.sharing.autograd import METHODS, prox_rows
+from coset.sharing.autograd import METHODS, ProxRows, prox_rows
 
 __all__ = ["ClusterInfo", "prox_sharing"]
 
@@ -147,9 +147,9 @@ def prox_sharing(
     """Pull the weights of each group together and tie those that meet, exactly.
 
     prox_{gR}(w) = argmin_u ½‖u − w‖² + g R(u), R(u) = 1/(d−1) · Σ_{i>j} |u_i − u_j|. In sorted
-    order blocks A, B become one iff mean(B) − mean(A) ≤ g (m_A + m_B)/(d−1); a block of ranks [a, b) then
-    goes to its mean plus g (d − a − b)/(d−1). Decided and averaged in float64 whatever the dtype
-    (float16 and bfloat16 are read as float32). Tied weights are equal to the last bit.
+    order blocks A, B become one iff mean(B) − mean(A) ≤ g (m_A + m_B)/(d−1); a block of ranks
+    [a, b) then goes to its mean plus g (d − a − b)/(d−1). Decided and averaged in float64 whatever
+    the dtype (float16 and bfloat16 are read as float32). Tied weights are equal to the last bit.
 
     Args:
         w: (any shape) float: the weights, not changed.
@@ -201,7 +201,8 @@ def prox_sharing(
     threshold = _per_row(l1, "l1", batch, num_rows)
     has_l1 = isinstance(l1, Tensor) or l1 != 0
     needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (rows, g, threshold))
-    out, index, tests = prox_rows(
+    apply: Any = prox_rows if torch.compiler.is_compiling() else ProxRows.apply
+    out, index, tests = apply(
         rows, g, threshold, float(rewind), has_l1, needs_grad or return_info, check_finite, method
     )
     result = out.to(w.dtype).reshape(grouped.shape)

@@ -22,6 +22,11 @@ def _weights(w: Tensor | Sequence[Any]) -> list[Any]:
     return w.detach().reshape(-1).to(torch.float64).tolist()
 
 
+def _exact(number: Any) -> Any:
+    """Return integers as fractions, so that dividing them stays exact."""
+    return Fraction(number) if isinstance(number, int) else number
+
+
 def pairwise_penalty_reference(w: Tensor | Sequence[Any]) -> Any:
     """Return R(w) = 1/(d−1) · Σ_{i>j} |w_i − w_j| by a double loop.
 
@@ -63,7 +68,7 @@ def sharing_blocks_reference(x: Sequence[Any], strength: Any) -> list[tuple[int,
         >>> sharing_blocks_reference([0, 0, 3], 1)
         [(0, 2), (2, 3)]
     """
-    d = len(x)
+    d, strength = len(x), _exact(strength)
     if strength == 0 or d < 2:
         return [(r, r + 1) for r in range(d)]
     blocks: list[tuple[int, int, Any]] = []
@@ -124,13 +129,15 @@ def prox_sharing_reference(
             f"strength and l1 must be ≥ 0 and rewind in [0, 1]; given {strength}, {l1}, {rewind}"
         )
     values = _weights(w)
-    if not isinstance(w, Tensor) and all(isinstance(v, int) for v in values):
-        values = [Fraction(v) for v in values]
+    if not isinstance(w, Tensor):
+        values = [_exact(v) for v in values]
+    strength, l1, rewind = _exact(strength), _exact(l1), _exact(rewind)
     d = len(values)
     order = sorted(range(d), key=lambda i: values[i])
     x = [values[i] for i in order]
     out = list(values)
-    for a, b in sharing_blocks_reference(x, strength):
+    is_identity = strength == 0 and l1 == 0
+    for a, b in [] if is_identity else sharing_blocks_reference(x, strength):
         # About the first element, so that a large common offset costs no digits.
         mean = x[a] + sum(v - x[a] for v in x[a:b]) / (b - a)
         sites = d - a - b

@@ -7,6 +7,7 @@ So a decision is exact whenever the inputs are short dyadic numbers, ties includ
 Status of a row: 0 done, 1 not finite, 2 too large for the products (the caller rescales).
 """
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 import numpy as np

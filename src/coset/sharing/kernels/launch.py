@@ -55,12 +55,12 @@ def _run_rows(arrays: Arrays, keep: float, check_finite: bool, start: int, stop:
     infinity = pattern(np.inf if check_finite else 0.0)
     huge = pattern(_HUGE if dtype == np.float64 else 0.0)
     work = _work(arrays[0].shape[1], dtype)
-    row = start
+    row: int = start
     while row < stop:
         status, bad = kernel(tuple(a[row:stop] for a in arrays), huge)
         if status == 0:
             break
-        row += bad
+        row += int(bad)
         parts = [a[row : row + 1] for a in arrays]
         if status == 2:
             parts[:3] = [part * _DOWN for part in parts[:3]]
@@ -128,7 +128,7 @@ def pava_rows(
     compiled: Any = cpu.prox_sorted_rows
 
     huge = w.abs().amax(1) >= _HUGE
-    scale = torch.where(huge, _DOWN, 1.0).to(torch.float64)
+    scale = torch.ones(w.shape[0], dtype=torch.float64).masked_fill(huge, _DOWN)
     x, order = w.sort(dim=1, stable=True)
     # Adding zero turns -0.0 into +0.0; scaling by one changes nothing.
     x = (x * scale[:, None]).to(w.dtype) + 0.0
