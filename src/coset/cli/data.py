@@ -39,10 +39,10 @@ def list_datasets(json: bool = False) -> int:
         print_json(rows)
         return 0
     cells = []
-    for row in rows:
+    for item, row in zip(datasets(), rows, strict=True):
         fetch = f"coset data get {row['name']}"
         where = "in the package" if row["packaged"] else "in the cache" if row["here"] else fetch
-        size = f"{row['bytes'] / 1e6:.1f} MB"
+        size = f"{item.num_bytes / 1e6:.1f} MB"
         cells.append((str(row["name"]), escape(str(row["title"])), size, where))
     console().print(table(("name", "what", "size", "where"), cells))
     return 0

@@ -224,6 +224,7 @@ def C12(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) -
 
 def _tie_preserving(direction: Tensor, w: Tensor) -> Tensor:
     """Move tied weights together, so that the difference quotient sees one block."""
-    _, index = w.unique(return_inverse=True)
+    _, index = torch.unique(w, return_inverse=True)
     sums = torch.zeros(int(index.max()) + 1, dtype=w.dtype).index_add_(0, index, direction)
-    return (sums / index.bincount())[index]
+    means: Tensor = (sums / index.bincount())[index]
+    return means

@@ -44,7 +44,7 @@ def _half_law(density: Any, strength: float, *, support: tuple[float, float]) ->
 
 def _peak_law(density: Any, strength: float, *, support: tuple[float, float]) -> float:
     middle = min(max(0.0, support[0]), support[1])
-    return 1 - 2 * strength * density(middle)
+    return 1 - 2 * strength * float(density(middle))
 
 
 @claim(
@@ -71,7 +71,8 @@ def C16(
 ) -> ClaimResult:
     """Judge sharing.C16: measured fractions against the law; agreement leaves it open."""
     d = {"smoke": 40_000, "cpu": 400_000, "paper": 4_000_000}[preset]
-    seen, worst = {}, (0.0, 0.0, {"distribution": "none"})
+    seen: dict[str, Any] = {}
+    worst: tuple[float, float, dict[str, Any]] = (0.0, 0.0, {})
     for name, density, g, support in _density_cases():
         predicted = law(density, g, support=support)
         counts = [len(block_starts(_draw(name, d, generator), g)) / d for _ in range(5)]

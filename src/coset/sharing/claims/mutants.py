@@ -172,7 +172,8 @@ def identity_jacobian(w: Tensor, strength: float) -> Tensor:
     Returns:
         A tensor like `w`.
     """
-    return _IdentityJacobian.apply(w, strength)
+    out: Tensor = _IdentityJacobian.apply(w, strength)  # type: ignore[no-untyped-call]
+    return out
 
 
 def summed_jacobian(w: Tensor, strength: float) -> Tensor:
@@ -185,7 +186,8 @@ def summed_jacobian(w: Tensor, strength: float) -> Tensor:
     Returns:
         A tensor like `w`.
     """
-    return _SummedJacobian.apply(w, strength)
+    out: Tensor = _SummedJacobian.apply(w, strength)  # type: ignore[no-untyped-call]
+    return out
 
 
 def median_split_strength(w: Tensor) -> float:

@@ -85,11 +85,11 @@ def C1(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) ->
 def C2(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) -> ClaimResult:
     """Judge sharing.C2 against SciPy's isotonic regression, and on values computed by hand."""
     errors = []
-    for values, g, right in EXACT:
+    for values, g, expected in EXACT:
         w = torch.tensor(values, dtype=torch.float64)
         found = prox(w, float(g))
         errors.append(
-            (relative_error(found, torch.tensor(right, dtype=torch.float64), w), as_json(w, g))
+            (relative_error(found, torch.tensor(expected, dtype=torch.float64), w), as_json(w, g))
         )
     for w, g in random_cases(preset, generator):
         x = w.numpy()
