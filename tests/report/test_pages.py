@@ -46,9 +46,10 @@ def _typical(folder):
     )
 
 
-@pytest.fixture
-def pages(tmp_path):
-    index = write_report(_typical(tmp_path), tmp_path / "report")
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("typical")
+    index = write_report(_typical(folder), folder / "report")
     return read_report(index.parent)
 
 
@@ -106,10 +107,10 @@ def test_the_reader_finds_the_command_and_the_data_of_each_row(pages):
     for method, _ in METHODS:
         for seed in (0, 1):
             command = f"--set method={method} --set seed={seed}"
-            before = page.source[: page.source.index(command)].rsplit("<tbody", 1)[1]
-            assert f'data-label="method">{method}<' in before
-            assert f'data-label="seed">{seed}<' in before
-            assert 'data-label="data used">digits<' in before
+            after = page.source.split(command, 1)[1].split("</tbody>")[0]
+            assert "data used: <strong>digits</strong>" in after
+            assert f'data-label="method">{method}<' in after
+            assert f'data-label="seed">{seed}<' in after
     assert "WorkerDied: gone" in page.text
 
 

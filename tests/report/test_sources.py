@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
 from coset.core.files import output_folder
+from coset.lab import experiments
+from coset.lab.experiments import Preset
+from coset.lab.point import run_point
 from coset.lab.store import RunStore
 from coset.report import sources
 from coset.report.sources import benchmark_folders, read_sources
@@ -84,3 +88,72 @@ def test_benchmarks_come_from_the_checkout_and_the_output_folder():
     folders = benchmark_folders()
     assert folders[-1] == output_folder() / "bench"
     assert folders[0].parts[-2:] == ("benchmarks", "results")
+
+
+@dataclass(frozen=True)
+class SumConfig:
+    num_terms: int = 2
+    seed: int = 0
+
+
+@pytest.fixture
+def sums(monkeypatch):
+    """Register an experiment of sharing for one test only."""
+    monkeypatch.setattr(experiments, "_EXPERIMENTS", {})
+    presets = {"smoke": Preset(SumConfig(), {"seed": (0, 1)}), "cpu": Preset(SumConfig(9))}
+
+    @experiments.experiment("sharing.sums", title="sums", presets=presets, data=("none",))
+    def add_up(config, run):
+        yield {"total": config.num_terms + config.seed}
+
+    item = experiments.find_experiment("sharing.sums")
+    monkeypatch.setattr(sources, "experiments_of", lambda name: [item] if name == "sharing" else [])
+    return item
+
+
+def _run(item, store, *configs, preset="smoke"):
+    for config in configs:
+        run_point(item.id, config, store=store, preset=preset)
+
+
+def test_stored_rows_are_read_with_their_preset_and_command(tmp_path, sums):
+    store = RunStore(tmp_path / "runs")
+    _run(sums, store, SumConfig(seed=0), SumConfig(seed=1), SumConfig(num_terms=5))
+    found = _read(tmp_path)
+    assert found.notices == ()
+    by_rows = {(run.preset, run.rows[0]["total"]): run for run in found.runs}
+    assert set(by_rows) == {("smoke", 2), ("smoke", 3), ("", 5)}
+    assert by_rows["smoke", 3].command == "coset run sharing.sums --preset smoke --set seed=1"
+    assert "--set num_terms=5" in by_rows["", 5].command
+    assert all(run.is_current for run in found.runs)
+
+
+def test_a_preset_that_has_changed_does_not_keep_its_old_command(tmp_path, sums):
+    store = RunStore(tmp_path / "runs")
+    _run(sums, store, SumConfig(seed=0))
+    changed = {"smoke": Preset(SumConfig(num_terms=7), {"seed": (0, 1)})}
+    object.__setattr__(sums, "presets", changed)
+    (run,) = _read(tmp_path).runs
+    assert run.preset == ""
+    assert "--set num_terms=2" in run.command
+    assert "num_terms" not in run.stored_command
+
+
+def test_an_experiment_of_a_new_version_has_no_command_for_old_rows(tmp_path, sums):
+    store = RunStore(tmp_path / "runs")
+    _run(sums, store, SumConfig(seed=0))
+    object.__setattr__(sums, "version", 2)
+    (run,) = _read(tmp_path).runs
+    assert (run.preset, run.command) == ("", "")
+    assert run.stored_command.startswith("coset run sharing.sums")
+
+
+def test_altered_rows_are_told_and_not_used(tmp_path, sums):
+    store = RunStore(tmp_path / "runs")
+    _run(sums, store, SumConfig(seed=0))
+    (path,) = tmp_path.glob("runs/*/*/rows.jsonl")
+    path.write_text('{"total": 1000}\n')
+    found = _read(tmp_path)
+    assert [run.status for run in found.runs] == ["damaged"]
+    assert list(found.runs[0].rows) == []
+    assert "not those that were written" in found.notices[0].problem

@@ -85,11 +85,19 @@ def view_environment(runs: Sequence[StoredRun]) -> EnvironmentView:
 def _of_runs(runs: Sequence[StoredRun]) -> tuple[RunEnvironment, ...]:
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run in runs:
-        facts = tuple((str(k), as_text(v)) for k, v in sorted(run.environment.items()))
+        facts = tuple((str(k), _fact(v)) for k, v in sorted(run.environment.items()))
         name = f"{run.experiment}/{run.digest}"
         if name not in found.setdefault(facts, []):
             found[facts].append(name)
     return tuple(RunEnvironment(facts, tuple(names)) for facts, names in found.items())
+
+
+def _fact(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {as_text(entry)}" for name, entry in value.items())
+    return as_text(value)
 
 
 def _version(package: str) -> str:

@@ -148,10 +148,12 @@ def _run_gaps(experiments: Sequence[ExperimentView]) -> list[Gap]:
     runs = [(view, run) for view in experiments for run in view.runs]
     ended = [(e, r, f"{r.status} {r.error}".strip()) for e, r in runs if not r.is_finished]
     old = [(e, r, r.command) for e, r in runs if r.is_finished and r.is_current is False]
+    lost = [(e, r, f"it was {r.stored_command or 'unknown'}") for e, r in runs if not r.command]
     return [
         Gap(title, "No rows at that size.", tuple(presets)),
         of("without rows", "They failed or did not end.", ended),
         of("from other code", "The code has changed since.", old),
+        of("that no command gives now", "Their experiment or its settings have changed.", lost),
     ]
 
 

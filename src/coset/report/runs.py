@@ -26,7 +26,8 @@ class StoredRun:
         config: the configuration, flat: nested fields are named with dots.
         rows: the stored rows; empty unless the run finished.
         preset: the preset of whose grid it is a point, "" if of none.
-        command: what reproduces it.
+        command: what reproduces it today, "" if the experiment has changed too much for that.
+        stored_command: what reproduced it when it was run.
         error: why it failed, else "".
         started: when, ISO 8601.
         duration_s: wall-clock seconds.
@@ -42,6 +43,7 @@ class StoredRun:
     rows: Sequence[Mapping[str, Any]]
     preset: str = ""
     command: str = ""
+    stored_command: str = ""
     error: str = ""
     started: str = ""
     duration_s: float | None = None

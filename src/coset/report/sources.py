@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from coset.core.claims import Claim, claims_of
-from coset.core.errors import FileFormatError
+from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import output_folder, read_json
 from coset.core.registry import SUBJECTS, Subject, is_built, published
-from coset.lab.experiments import Experiment, experiments_of
+from coset.lab.configs import from_json
+from coset.lab.experiments import Experiment, experiments_of, reproduce_command
 from coset.lab.records import RunRecord, read_record
 from coset.lab.store import RunStore
 from coset.report.links import checkout_folder
@@ -137,6 +138,7 @@ def _read_runs(
     store: RunStore, experiments: list[Experiment], notices: list[Notice]
 ) -> list[StoredRun]:
     records = _records(store, notices)
+    known = {item.id: item for item in experiments}
     memberships: dict[Path, list[str]] = {}
     for item in experiments:
         for preset in item.presets:
@@ -151,7 +153,7 @@ def _read_runs(
         run
         for record in records
         for preset in memberships.get(record.folder, [""])
-        if (run := _stored_run(record, preset, notices)) is not None
+        if (run := _stored_run(record, preset, known.get(str(record.experiment)), notices))
     ]
 
 
@@ -188,7 +190,23 @@ def _run_folders(root: Path, notices: list[Notice]) -> list[Path]:
     return folders
 
 
-def _stored_run(record: RunRecord, preset: str, notices: list[Notice]) -> StoredRun | None:
+def _command(record: RunRecord, preset: str, item: Experiment | None) -> str:
+    """Return the command that gives exactly this configuration today, "" if none does.
+
+    A preset may have changed since the run, and then the stored command means another run.
+    """
+    if item is None or record.version != item.version:
+        return ""
+    try:
+        config: Any = from_json(item.config_class, dict(record.config))
+        return reproduce_command(item, config, preset or None)
+    except CosetError:  # the configuration class has changed
+        return ""
+
+
+def _stored_run(
+    record: RunRecord, preset: str, item: Experiment | None, notices: list[Notice]
+) -> StoredRun | None:
     try:
         run = StoredRun(
             experiment=str(record.experiment),
@@ -198,7 +216,8 @@ def _stored_run(record: RunRecord, preset: str, notices: list[Notice]) -> Stored
             config=_flat(record.config),
             rows=[dict(row) for row in record.rows],
             preset=preset,
-            command=str(record.command),
+            command=_command(record, preset, item),
+            stored_command=str(record.command),
             error=record.error or "",
             started=str(record.status.get("started") or ""),
             duration_s=record.duration_s,

@@ -68,12 +68,14 @@ class ClaimRow:
 
     @property
     def measured(self) -> str:
-        """What was measured, with the interval if there is one."""
-        result = self.record.result if self.record else {}
-        text = number(result.get("measured"))
-        if interval := result.get("interval"):
-            return f"{text} [{number(interval[0])}, {number(interval[1])}]"
-        return text
+        """What was measured."""
+        return number(self.record.result.get("measured")) if self.record else "–"
+
+    @property
+    def interval(self) -> str:
+        """The interval of what was measured, "" if there is none."""
+        found = self.record.result.get("interval") if self.record else None
+        return f"[{number(found[0])}, {number(found[1])}]" if found else ""
 
     @property
     def bound(self) -> str:
@@ -200,7 +202,8 @@ def headline(rows: list[ClaimRow], num_faults: int = 0) -> Headline:
         state = "missing"
         text = f"No claim is unexpected, but {plural(num_faults, 'part')} could not be read"
     else:
-        text = f"All {plural(len(rows), 'claim')} are as expected"
+        gray = f", {by_state['gray']} of them open or unavailable" if by_state["gray"] else ""
+        text = f"All {plural(len(rows), 'claim')} are as expected{gray}"
     words: dict[State, str] = {
         "bad": "not as expected",
         "missing": "not run",
