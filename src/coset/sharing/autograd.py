@@ -42,9 +42,10 @@ register_backend(Backend(OP, "reference", "cpu", always, "literal, slow"))
 
 def _check(w: Tensor, strength: Tensor, l1: Tensor) -> None:
     for name, value in (("strength", strength), ("l1", l1)):
-        wrong = ~(value >= 0)
-        if bool(wrong.any()):
-            raise DomainError(f"{name} must be a number ≥ 0; given {float(value[wrong][0])}")
+        # The minimum is NaN if any value is, and NaN is not ≥ 0.
+        smallest = float(value.min()) if value.numel() else 0.0
+        if not smallest >= 0:
+            raise DomainError(f"{name} must be a number ≥ 0; given {smallest}")
     if w.shape[1] >= 2**31:
         raise UnsupportedError(
             f"a group must hold fewer than 2^31 weights; given {w.shape[1]}; split it into groups"

@@ -201,7 +201,7 @@ def prox_sharing(
     threshold = _per_row(l1, "l1", batch, num_rows)
     has_l1 = isinstance(l1, Tensor) or l1 != 0
     needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (rows, g, threshold))
-    apply: Any = prox_rows if torch.compiler.is_compiling() else ProxRows.apply
+    apply: Any = prox_rows if not needs_grad or torch.compiler.is_compiling() else ProxRows.apply
     out, index, tests = apply(
         rows, g, threshold, float(rewind), has_l1, needs_grad or return_info, check_finite, method
     )

@@ -27,15 +27,16 @@ def _next_contact(x, i, span, reach):
         if (np.float64(x[i + 1]) - np.float64(x[i])) * span <= reach:
             return i
         i += 1
-    # Far from contacts: 64 comparisons at a time, which the compiler turns into vector code.
-    while i + 64 <= n:
-        hits = 0
-        for j in range(i, i + 64):
-            gap = np.float64(x[j + 1]) - np.float64(x[j])
+    # Far from contacts: 32 comparisons at a time, which the compiler turns into vector code (of a
+    # slice: it cannot know that i ≥ 0, and a negative index would count from the end).
+    while i + 32 <= n:
+        part, hits = x[i : i + 33], 0
+        for j in range(32):
+            gap = np.float64(part[j + 1]) - np.float64(part[j])
             hits += int(gap * span <= reach)
         if hits:
             break
-        i += 64
+        i += 32
     while i < n and (np.float64(x[i + 1]) - np.float64(x[i])) * span > reach:
         i += 1
     return i
@@ -136,8 +137,9 @@ def move(x, g, l1, keep, count, first, last, sums):
         sites = n - a - e
         drift = g * np.float64(sites) / span if sites != 0 else 0.0
         value = _moved(sums[k], drift, l1, keep)
-        for j in range(a, e):
-            x[j] = value
+        x[a] = x[a + 1] = value
+        if e - a > 2:
+            x[a + 2 : e] = value
     if l1 == 0.0 or keep == 1.0:
         _keep_order(x)
 
@@ -182,11 +184,10 @@ def _largest_pattern(bits, mask):
 @njit(cache=True, nogil=True)
 def _is_monotone(x, sign):
     """Tell whether sign · x is in order; rows in no order are left after 64 elements."""
-    n = x.size
-    for i in range(0, n - 1, 64):
-        falls = 0
-        for j in range(i, min(i + 64, n - 1)):
-            falls += int(sign * x[j] > sign * x[j + 1])
+    for i in range(0, x.size - 1, 64):
+        part, falls = x[i : i + 65], 0
+        for j in range(part.size - 1):
+            falls += int(sign * part[j] > sign * part[j + 1])
         if falls:
             return False
     return True
@@ -229,7 +230,9 @@ def _prox_row(x, bits, mask, g, l1, keep, out, index, work):
         starts = find_buckets(x, bits, mask, bucket)
         sort_buckets(x, bits, mask, bucket, starts, stream, order, ranked)
     count, tests = 0, 0
-    if g > 0:
+    if g > 0 and direction == 1 and x[0] == x[n - 1]:
+        count, tests, first[0], last[0], sums[0] = 1, n - 1, 0, n, 0.0
+    elif g > 0:
         count, tests = pool(ranked, g, first, last, sums)
     move(ranked, g, l1, keep, count, first, last, sums)
     labels = np.empty(index.size, np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +20,15 @@ _THREADING = 100_000
 _HUGE, _DOWN = 2.0**700, 2.0**-600
 
 Arrays = tuple[np.ndarray, ...]
+
+# By dtype: integers of its width, all bits but the sign, infinity, too large, and "no check".
+_PATTERNS: dict[Any, tuple[Any, ...]] = {
+    np.dtype(np.float32): (np.int32, *map(np.int32, (0x7FFFFFFF, 0x7F800000, 0, 0))),
+    np.dtype(np.float64): (
+        np.int64,
+        *map(np.int64, (0x7FFFFFFFFFFFFFFF, 0x7FF << 52, (1023 + 700) << 52, 0)),
+    ),
+}
 
 
 def _work(d: int, dtype: np.dtype) -> Arrays:
@@ -41,30 +51,25 @@ def _run_rows(arrays: Arrays, keep: float, check_finite: bool, start: int, stop:
 
     compiled: Any = cpu.prox_rows
 
-    dtype = arrays[0].dtype
-    whole = np.int32 if dtype == np.float32 else np.int64
+    whole, mask, infinity, huge, off = _PATTERNS[arrays[0].dtype]
+    infinity = infinity if check_finite else off
 
-    def pattern(value: float) -> Any:
-        return np.array(value, dtype).view(whole)[()]
-
-    def kernel(parts: Arrays, huge: Any) -> Any:
+    def kernel(parts: Sequence[np.ndarray], huge: Any) -> Any:
         x, strength, l1, *rest = parts
-        limits = (whole(np.iinfo(whole).max), infinity, huge)
+        limits = (mask, infinity, huge)
         return compiled(x, x.view(whole), limits, strength, l1, keep, *rest, work)
 
-    infinity = pattern(np.inf if check_finite else 0.0)
-    huge = pattern(_HUGE if dtype == np.float64 else 0.0)
-    work = _work(arrays[0].shape[1], dtype)
+    work = _work(arrays[0].shape[1], arrays[0].dtype)
     row: int = start
     while row < stop:
-        status, bad = kernel(tuple(a[row:stop] for a in arrays), huge)
+        status, bad = kernel([a[row:stop] for a in arrays], huge)
         if status == 0:
             break
         row += int(bad)
         parts = [a[row : row + 1] for a in arrays]
         if status == 2:
             parts[:3] = [part * _DOWN for part in parts[:3]]
-            status, _ = kernel(tuple(parts), pattern(0.0))
+            status, _ = kernel(parts, off)
             parts[3] /= _DOWN
         if status == 1:
             return row
