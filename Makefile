@@ -39,8 +39,9 @@ report: $(STAMP)  ## write the report from what is stored
 bench: $(STAMP)  ## measure every benchmark case (correctness first)
 	$(BIN)/coset bench --all
 
-docs: $(STAMP)  ## fill the generated tables of the READMEs
+docs: $(STAMP)  ## fill the generated tables of the READMEs, draw the picture
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/picture.py
 
 clean:  ## remove what the commands above made, results under out/ excepted
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -63,6 +63,10 @@ def test_C16_the_law_of_distinct_values():
     check("sharing.C16")
 
 
+def test_C17_a_macroscopic_cluster_above_the_critical_strength():
+    check("sharing.C17")
+
+
 @pytest.mark.slow
 def test_C19_what_training_was_seen_to_do():
     (judged,) = verify([find_claim("sharing.C19")])

@@ -58,7 +58,7 @@ def verify(
     """Judge claims one after the other and store each verdict as it comes.
 
     An empirical claim first brings the rows of its experiment: stored ones if that preset has
-    finished before, else the experiment is run.
+    finished before with today's code, else the experiment is run.
 
     Args:
         claims: what to judge.
@@ -95,6 +95,9 @@ def _rows(
     if claim.experiment is None:
         return [], ""
     records = run_preset(claim.experiment, preset, store=store, fresh=fresh)
+    if any(record.was_stored and not record.is_current() for record in records):
+        # The code that made the stored rows has changed since: they prove nothing about today's.
+        records = run_preset(claim.experiment, preset, store=store, fresh=True)
     failed = [record for record in records if record.state != "finished"]
     if failed:
         problem = f"{len(failed)} of {len(records)} runs of {claim.experiment} did not finish: "

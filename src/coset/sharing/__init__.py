@@ -16,6 +16,7 @@ from coset.sharing.reference import pairwise_penalty_reference, prox_sharing_ref
 from coset.sharing.strengths import (
     all_merge_strength,
     critical_strength,
+    predicted_largest_fraction,
     predicted_unique_fraction,
 )
 
@@ -30,6 +31,7 @@ __all__ = [  # noqa: RUF022
     "all_merge_strength",
     "critical_strength",
     "predicted_unique_fraction",
+    "predicted_largest_fraction",
     "ProxSharing",
     "PositionMLP",
     "TorusCNN",

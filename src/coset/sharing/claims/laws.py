@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
 from coset.sharing.claims.blocks import block_starts
-from coset.sharing.strengths import predicted_unique_fraction
+from coset.sharing.strengths import predicted_largest_fraction, predicted_unique_fraction
 
 
 def _normal(x: float) -> float:
@@ -94,6 +94,71 @@ def C16(
         counterexample=case if refuted else None,
         evidence=seen,
     )
+
+
+def _half_attraction(strength: float) -> float:
+    """Take Φ(a), the share of weights below a, for 2Φ(a) − 1, the share within a."""
+    a = strength
+    for _ in range(10_000):
+        a = strength * 0.5 * (1 + math.erf(a / math.sqrt(2)))
+    return a / strength
+
+
+def _no_threshold(strength: float) -> float:
+    """Let the cluster hold what lies within g of it."""
+    return math.erf(strength / math.sqrt(2))
+
+
+@claim(
+    "sharing.C17",
+    title="a macroscopic cluster above the critical strength",
+    statement="""At g_c = 1/(2 max p) a macroscopic cluster appears. Standard normal weights,
+        g > g_c = √(π/2): the largest cluster holds a/g of them, a > 0 solving
+        a = g (2Φ(a) − 1).""",
+    hypotheses="w independent and normal, d → ∞; a mean-field argument, no proof",
+    source="[derived]",
+    kind="conjecture",
+    expected="open",
+    mutants={
+        "Φ(a) instead of 2Φ(a) − 1": _half_attraction,
+        "the weights within g": _no_threshold,
+    },
+    near_misses=lambda: [(40.0,)],
+)
+def C17(
+    law: Callable[[float], float] = predicted_largest_fraction,
+    *,
+    preset: str,
+    generator: torch.Generator,
+) -> ClaimResult:
+    """Judge sharing.C17: the largest cluster of samples against the law, above and below g_c."""
+    d = {"smoke": 40_000, "cpu": 400_000, "paper": 4_000_000}[preset]
+    seen: dict[str, Any] = {}
+    worst: tuple[float, float, dict[str, Any]] = (0.0, 0.0, {})
+    for g in (0.8, 1.5, 2.0, 3.0):
+        shares = [_largest_share(_draw("normal", d, generator), g) for _ in range(5)]
+        mean, error = float(np.mean(shares)), float(np.std(shares, ddof=1)) / math.sqrt(5)
+        seen[f"g = {g}"] = {"law": law(g), "measured": mean, "standard_error": error}
+        if abs(mean - law(g)) >= abs(worst[0]):
+            worst = (mean - law(g), error, {"strength": g, "d": d})
+    gap, error, case = worst
+    # Near g_c a sample fluctuates more than its five copies show; 0.03 is far below the mutants.
+    refuted = abs(gap) > 10 * error + 0.03
+    return ClaimResult(
+        holds=False if refuted else None,
+        measured=gap,
+        bound=0.0,
+        detail=f"largest gap to the law {gap:+.4f} ± {error:.4f} at d = {d:,}",
+        sample_size=20,
+        interval=(gap - 5 * error, gap + 5 * error),
+        counterexample=case if refuted else None,
+        evidence=seen,
+    )
+
+
+def _largest_share(w: Tensor, strength: float) -> float:
+    starts = [*block_starts(w, strength), w.numel()]
+    return float(np.diff(starts).max()) / w.numel()
 
 
 Rows = Sequence[dict[str, Any]]
