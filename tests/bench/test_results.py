@@ -11,11 +11,13 @@ from coset.core.errors import FileFormatError, UnknownNameError
 
 def make_report(id="toy.sum", complete=True, slug="cpu-one"):
     """Return a report with round numbers: ours 4 ms, peer 2 ms, part 1 ms, copy 0.5 ms."""
-    ours = Measurement("sum", "ours", (0.004, 0.003, 0.005), 2)
-    peer = Measurement("loop", "peer", (0.002, 0.001, 0.0025), environment={"A": "b"})
-    part = Measurement("half", "peer", (0.001,) * 3, partial="every other number")
+    ours = Measurement("sum", "ours", (0.004, 0.003, 0.005), (0.002, 0.003, 0.005), 2)
+    peer = Measurement("loop", "peer", (0.002, 0.001, 0.0025), (0.002,) * 3, environment={"A": "b"})
+    part = Measurement("half", "peer", (0.001,) * 3, (0.001,) * 3, partial="every other number")
     details = {"statement": "read once", "method": "m", "needed": 8, "rate": 2e9, "unit": "B/s"}
-    copy = Measurement("copy", "limit", (0.0005,) * 3, 9, "", "preallocated", limit=details)
+    copy = Measurement(
+        "copy", "limit", (0.0005,) * 3, (0.0,) * 3, 9, "", "preallocated", limit=details
+    )
     point = Point(1000, "centered", "ab", 7, (ours, peer, part, copy), (0.5,), (0.6,))
     versions = {"versions": {"python": "3.11", "torch": "2.13"}}
     machine = {
@@ -48,6 +50,10 @@ def test_ratios_divide_medians_and_spread_over_paired_rounds():
     ratio = make_report().points[0].ratio("sum", "loop")
     assert ratio.value == 2.0
     assert (ratio.low, ratio.high) == (2.0, 2.5)
+
+
+def test_the_share_of_the_processor_is_over_all_turns():
+    assert make_report().cpu_share == pytest.approx((10 + 6 + 3) / (12 + 5.5 + 3 + 1.5))
 
 
 def test_stored_json_shows_spread_and_ratios_but_trusts_only_the_times(tmp_path):

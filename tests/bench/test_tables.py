@@ -25,7 +25,7 @@ def test_a_block_is_filled_from_the_stored_report_and_the_rest_is_kept(root):
     assert row in text.splitlines()
     assert "CPU One" in text
     assert "commit 0123456789" in text
-    assert "load 0.25 at the start" in text
+    assert "load 0.25 at the start, 86 % of the clock on the processor" in text
     assert "old" not in text
     assert text.startswith("# T\n\n<!-- bench:toy.sum -->\n")
     assert text.endswith("<!-- /bench -->\nend\n")

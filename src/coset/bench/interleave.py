@@ -10,8 +10,11 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 __all__ = ["calls_per_turn", "measure", "schedule"]
+
+Turn = TypeVar("Turn")
 
 MIN_ROUNDS = 5
 _TURN_S = 0.01
@@ -49,26 +52,26 @@ def calls_per_turn(seconds: float) -> int:
 
 
 def measure(
-    timers: Mapping[str, Callable[[], float]],
+    timers: Mapping[str, Callable[[], Turn]],
     orders: Sequence[Sequence[str]],
     seconds: float,
     *,
     clock: Callable[[], float] = time.monotonic,
     after_round: Callable[[int], None] | None = None,
-) -> dict[str, list[float]]:
+) -> dict[str, list[Turn]]:
     """Run the rounds; after the time is up no new round starts, but five are always run.
 
     Args:
-        timers: for each name, a call that takes one turn and returns seconds a call.
+        timers: for each name, a call that takes one turn and returns what it measured.
         orders: as `schedule` returns them.
         seconds: time for all rounds together.
         clock: monotonic seconds.
         after_round: told the number of rounds done.
 
     Returns:
-        For each name its seconds a call, one number a round, in the order of the rounds.
+        For each name what its turns returned, one a round, in the order of the rounds.
     """
-    found: dict[str, list[float]] = {name: [] for name in timers}
+    found: dict[str, list[Turn]] = {name: [] for name in timers}
     start = clock()
     for done, order in enumerate(orders):
         if done >= MIN_ROUNDS and clock() - start > seconds:

@@ -74,9 +74,10 @@ class RemoteSession:
         """Compare contestants with each other, as ``Session.check_full``."""
         return list(self._call("check_full", names))
 
-    def time(self, name: str, num_calls: int) -> float:
+    def time(self, name: str, num_calls: int) -> tuple[float, float]:
         """Time a contestant in the worker, as ``Session.time``."""
-        return float(self._call("time", name, num_calls))
+        wall, cpu = self._call("time", name, num_calls)
+        return float(wall), float(cpu)
 
     def facts(self) -> dict[str, Any]:
         """Return the facts of the worker's process."""

@@ -62,7 +62,9 @@ class Measurement:
     Attributes:
         name: the contestant's or limit's name.
         role: "ours", "peer" or "limit".
-        seconds: seconds a call, one number a round.
+        seconds: seconds a call by the wall clock, one number a round.
+        cpu_seconds: seconds a call of processor time, one number a round; much below `seconds`
+            means that other programs held the processor.
         num_calls: calls averaged in one number.
         partial: which part of the work it does; empty when all.
         allocation: "fresh" or "preallocated".
@@ -73,6 +75,7 @@ class Measurement:
     name: str
     role: str
     seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
     num_calls: int = 1
     partial: str = ""
     allocation: str = "fresh"
@@ -91,13 +94,16 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return the measurement as JSON values, the spread included for readers."""
-        return {**vars(self), "seconds": list(self.seconds), "spread": vars(self.spread)}
+        times = {"seconds": list(self.seconds), "cpu_seconds": list(self.cpu_seconds)}
+        return {**vars(self), **times, "spread": vars(self.spread)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Measurement:
         """Rebuild a measurement; the spread is computed anew."""
         known = {key: entry for key, entry in value.items() if key != "spread"}
-        return cls(**{**known, "seconds": tuple(float(s) for s in value["seconds"])})
+        for name in ("seconds", "cpu_seconds"):
+            known[name] = tuple(float(number) for number in value[name])
+        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -213,6 +219,12 @@ class BenchReport:
     source: Mapping[str, Any]
     processes: Mapping[str, Any]
     points: tuple[Point, ...]
+
+    @property
+    def cpu_share(self) -> float:
+        """Processor time over wall time of all turns: near 1 for one undisturbed thread."""
+        rows = [measurement for point in self.points for measurement in point.measurements]
+        return sum(sum(row.cpu_seconds) for row in rows) / sum(sum(row.seconds) for row in rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from coset.bench.case import BenchmarkRefusedError, Limit
+from coset.bench.case import BenchmarkRefusedError
 from coset.bench.gate import check_tests, pass_small
 from coset.bench.interleave import calls_per_turn, measure, schedule
 from coset.bench.machine import (
@@ -183,7 +184,7 @@ def _measure_point(
     for key, session in runs.sessions.items():
         session.check_full(runs.names(key, variant))
     names = [*case.applicable(benchmark.variants[variant]), *case.limits]
-    num_calls = {name: calls_per_turn(runs.session_of(name).time(name, 1)) for name in names}
+    num_calls = {name: calls_per_turn(runs.session_of(name).time(name, 1)[0]) for name in names}
     timers = {name: _timer(runs.session_of(name), name, num_calls[name]) for name in names}
     seed = derive_seed("bench order", benchmark.id, variant, size)
     orders = schedule(names, settings["repeats"], seed)
@@ -201,26 +202,30 @@ def _measure_point(
     )
 
 
-def _timer(session: Session | RemoteSession, name: str, num_calls: int) -> Callable[[], float]:
+def _timer(
+    session: Session | RemoteSession, name: str, num_calls: int
+) -> Callable[[], tuple[float, float]]:
     return lambda: session.time(name, num_calls)
 
 
-def _record(session: Session, name: str, seconds: list[float], num_calls: int) -> Measurement:
+def _record(
+    session: Session, name: str, turns: list[tuple[float, float]], num_calls: int
+) -> Measurement:
     case = session.case
-    limit: Limit | None = case.limits.get(name)
-    if limit is not None:
-        row = Measurement(name, "limit", tuple(seconds), num_calls, allocation="preallocated")
-        details = session.describe_limit(name, row.median)
-        return Measurement(
-            name, "limit", row.seconds, num_calls, allocation="preallocated", limit=details
-        )
+    row = Measurement(
+        name=name,
+        role="limit" if name in case.limits else "ours" if name in case.ours else "peer",
+        seconds=tuple(wall for wall, _ in turns),
+        cpu_seconds=tuple(cpu for _, cpu in turns),
+        num_calls=num_calls,
+    )
+    if name in case.limits:
+        limit = session.describe_limit(name, row.median)
+        return dataclasses.replace(row, allocation="preallocated", limit=limit)
     contestant = case.contestants[name]
-    return Measurement(
-        name,
-        "ours" if name in case.ours else "peer",
-        tuple(seconds),
-        num_calls,
-        contestant.partial,
-        contestant.allocation,
-        dict(contestant.environment),
+    return dataclasses.replace(
+        row,
+        partial=contestant.partial,
+        allocation=contestant.allocation,
+        environment=dict(contestant.environment),
     )

@@ -187,7 +187,7 @@ class Session:
         contestant = self.case.contestants[name]
         return contestant.run(contestant.setup(self._inputs) if contestant.setup else self._inputs)
 
-    def time(self, name: str, num_calls: int) -> float:
+    def time(self, name: str, num_calls: int) -> tuple[float, float]:
         """Time a contestant, or the probe of a limit, on the prepared inputs.
 
         With more than one call, one untimed call goes before: the contestant finds its own data in
@@ -198,11 +198,13 @@ class Session:
             num_calls: timed calls, back to back.
 
         Returns:
-            Seconds a call; for a limit, seconds that the needed amount takes at the measured rate.
+            Seconds a call by the wall clock, and of processor time of this process; for a limit,
+            seconds that the needed amount takes at the measured rate.
         """
         if name in self.case.limits:
             probe = self._probe(name)
-            return probe.seconds(_clock(lambda _: probe.run(), None, num_calls))
+            wall, cpu = _clock(lambda _: probe.run(), None, num_calls)
+            return probe.seconds(wall), probe.seconds(cpu)
         contestant = self.case.contestants[name]
         if name not in self._states:
             inputs = self._inputs
@@ -220,7 +222,7 @@ class Session:
 
         Args:
             name: a limit's name.
-            seconds: its time, as `time` returns it.
+            seconds: its time by the wall clock, as `time` returns it.
 
         Returns:
             Statement, method, needed amount, rate and unit.
@@ -245,16 +247,17 @@ class Session:
         self._probes.clear()
 
 
-def _clock(run: Any, state: Any, num_calls: int) -> float:
+def _clock(run: Any, state: Any, num_calls: int) -> tuple[float, float]:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         if num_calls > 1:
             run(state)
-        start = time.perf_counter_ns()
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
         for _ in range(num_calls):
             run(state)
-        return (time.perf_counter_ns() - start) * 1e-9 / num_calls
+        wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
+        return wall * 1e-9 / num_calls, cpu * 1e-9 / num_calls
     finally:
         if was_enabled:
             gc.enable()

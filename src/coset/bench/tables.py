@@ -120,12 +120,13 @@ def _heading(report: BenchReport) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in own["versions"].items())
     loads = report.settings["load_at_start"]
     load = f", load {loads[0]:.2f} at the start" if loads else ""
+    share = f", {100 * report.cpu_share:.0f} % of the clock on the processor"
     commit = report.source["commit"][:10] or "unknown"
     changed = " with changes" if report.source["changed"] else ""
     return (
         f"{report.title}: {machine['cpu']} (family {machine['cpu_family']}, model "
         f"{machine['cpu_model']}, {machine['num_usable_cpus']} cores), {threads} "
-        f"thread{'s' * (threads != 1)}{load}; {versions}; {report.when[:10]}, commit "
+        f"thread{'s' * (threads != 1)}{load}{share}; {versions}; {report.when[:10]}, commit "
         f"{commit}{changed}. Medians of interleaved rounds; in brackets the quartiles. A ratio "
         "below 1 means that ours is faster."
     )
