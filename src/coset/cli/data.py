@@ -58,8 +58,11 @@ def get(name: Annotated[str, tyro.conf.Positional], /, from_folder: Path | None 
         from_folder: take the files from here, and use no network.
     """
     from coset.data import get as bring
+    from coset.lab.progress import Progress
 
-    print(bring(name, from_folder=from_folder))
+    with Progress(f"get {name}", 0, unit="bytes") as progress:
+        folder = bring(name, from_folder=from_folder, progress=progress.update)
+    print(folder)
     return 0
 
 
