@@ -39,6 +39,10 @@ def test_pooling_by_hand():
     assert pool_images(image, 1).item() == pytest.approx((0.2 - MNIST_MEAN) / MNIST_STD, abs=1e-6)
 
 
+def test_no_images_stay_no_images():
+    assert pool_images(torch.zeros(0, 28, 28, dtype=torch.uint8), 7).shape == (0, 7, 7)
+
+
 def test_what_cannot_be_pooled_is_refused():
     with pytest.raises(DtypeError):
         pool_images(torch.zeros(1, 28, 28), 7)

@@ -83,8 +83,8 @@ def pool_images(images: Tensor, side: int) -> Tensor:
             f"side must divide the images' height {images.shape[1]}; given {side}; use 7 or 14"
         )
     patch = images.shape[1] // side
-    pooled = torch.nn.functional.avg_pool2d(images.to(torch.float32), patch) / 255.0
-    return (pooled - MNIST_MEAN) / MNIST_STD
+    pooled = torch.nn.functional.avg_pool2d(images[:, None].to(torch.float32), patch)[:, 0]
+    return (pooled / 255.0 - MNIST_MEAN) / MNIST_STD
 
 
 def shift_images(images: Tensor, generator: torch.Generator, *, inclusive: bool = False) -> Tensor:
