@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from coset.core.errors import ConfigError, UnavailableError, UnsupportedError
 from coset.core.numerics import tolerance
 from coset.core.seeds import generator_for
 from coset.train import Callback, History, TrainConfig, fit
-from coset.train.distributed import Processes, resolve_device
+from coset.train.distributed import Processes, _leave, resolve_device
 
 NUM_EXAMPLES = 21  # batches of 5, 5, 5, 5, 1: uneven shares, and a process without an example
 
@@ -71,6 +73,7 @@ def assert_follows(several, one):
 
 def join(rank, folder):
     torch.set_num_threads(1)
+    importlib.import_module("torch.distributed.nn")  # else the group outlives its end
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
     )
@@ -85,7 +88,16 @@ def work(rank, folder):
     resumed = train(Path(folder) / "last.pt")
     torch.save((whole, resumed, record.steps), f"{folder}/{rank}.pt")
     _refuse_unused(rank, folder)
-    torch.distributed.destroy_process_group()
+    _leave()
+    assert_no_thread_is_left()
+
+
+def assert_no_thread_is_left():
+    """A thread of the group that outlives it can abort the process at its end."""
+    gc.collect()
+    if Path("/proc/self/task").exists():
+        names = [thread.read_text() for thread in Path("/proc/self/task").glob("*/comm")]
+        assert not [name for name in names if "gloo" in name]
 
 
 def _refuse_unused(rank, folder):
@@ -204,3 +216,5 @@ if __name__ == "__main__":
     whole = train(callbacks=[record])
     train(Path(folder) / "last.pt", num_epochs=1)
     torch.save((whole, train(Path(folder) / "last.pt"), record.steps), f"{folder}/{rank}.pt")
+    _leave()
+    assert_no_thread_is_left()

@@ -11,6 +11,7 @@ CUDA). Dropout masks differ between processes, as they must.
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -173,6 +174,10 @@ def join_processes(device: str) -> Processes:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if not dist.is_initialized():
+        # Its functions keep the group that exists at import as a default argument. Wrapping a
+        # module imports it; afterwards, the group and its threads would outlive `_leave`, and a
+        # thread that meets the end of the interpreter aborts the process.
+        importlib.import_module("torch.distributed.nn")
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
         # Kept for later calls of `fit`: a group cannot be made twice from one torchrun store.
         atexit.register(_leave)
