@@ -40,9 +40,10 @@ SUBJECT_FOUNDATIONS = {"core", "groups", "scan", "train", "data"}
 # Only these files of a subject may see floor 2.
 SUBJECT_LAB_FILES = {"experiments", "figures", "benchmarks", "commands"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager"}
-ANATOMY = (
-    "__init__.py README.md published.json reference claims experiments figures benchmarks commands"
-).split()
+ANATOMY = [
+    *("__init__.py", "README.md", "published.json", "reference"),
+    *("claims", "experiments", "figures", "benchmarks", "commands"),
+]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 30

@@ -169,7 +169,7 @@ def test_inspect_shows_a_saved_model(capsys, tmp_path):
     assert "sharing.PositionMLP" in out
     assert main(["inspect", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["class"] == "sharing.PositionMLP"
-    assert main(["sharing", "clusters", str(path), "--strength", "0.1", "10", "--json"]) == 0
+    assert main(["sharing", "clusters", str(path), "--strength", "0.1", "1000", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert all(row["num_clusters"][0] >= row["num_clusters"][1] == 1 for row in rows)
 

@@ -55,6 +55,10 @@ def test_C8_when_everything_merges():
     check("sharing.C8")
 
 
+def test_C11_share_first_then_threshold():
+    check("sharing.C11")
+
+
 def test_C12_the_jacobian_averages_over_blocks():
     check("sharing.C12")
 

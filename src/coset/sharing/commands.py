@@ -101,14 +101,18 @@ def _cluster_rows(file: Path, strengths: tuple[float, ...]) -> list[dict[str, An
             if not w.is_floating_point() or w.numel() < 2:
                 continue
             scale = float(w.double().std())
-            infos = [prox_sharing(w, g * scale, return_info=True)[1] for g in strengths]
+            if scale == 0:  # all equal: already one cluster at every strength
+                counts = [1 for _ in strengths]
+            else:
+                infos = [prox_sharing(w, g * scale, return_info=True)[1] for g in strengths]
+                counts = [info.num_clusters for info in infos]
             rows.append(
                 {
                     "tensor": name,
                     "num_weights": w.numel(),
                     "num_distinct": w.unique().numel(),
                     "strengths": [g * scale for g in strengths],
-                    "num_clusters": [info.num_clusters for info in infos],
+                    "num_clusters": counts,
                 }
             )
     if not rows:

@@ -178,7 +178,7 @@ def prox_sharing(
 
     Complexity: O(d) for sorting and pooling a group of floats; about 30 bytes a weight of memory.
 
-    Claims: sharing.C1, sharing.C2, sharing.C5, sharing.C7, sharing.C11, sharing.C12.
+    Claims: sharing.C1, sharing.C2, sharing.C3, sharing.C5, sharing.C7, sharing.C11, sharing.C12.
 
     Example:
         >>> prox_sharing(torch.tensor([5.0, -1.0, 0.0, 0.0, 2.0]), 1.0)

@@ -20,6 +20,8 @@ __all__ = [
     "mutant",
     "mutant_blocks",
     "summed_jacobian",
+    "threshold_first",
+    "threshold_scaled",
 ]
 
 
@@ -216,3 +218,35 @@ def first_gap_strength(w: Tensor) -> float:
     x = w.to(torch.float64).sort().values
     d = x.numel()
     return float((x[1:].mean() - x[0]) * (d - 1) / d)
+
+
+def _soft(w: Tensor, l1: float) -> Tensor:
+    return w - w.clamp(-l1, l1)
+
+
+def threshold_first(w: Tensor, strength: float, l1: float) -> Tensor:
+    """Soft-threshold before sharing; the right order is sharing first.
+
+    Args:
+        w: (any shape) float.
+        strength: g ≥ 0.
+        l1: threshold ≥ 0.
+
+    Returns:
+        A tensor like `w`.
+    """
+    return _solve(_soft(w, l1), strength, Change())[0]
+
+
+def threshold_scaled(w: Tensor, strength: float, l1: float) -> Tensor:
+    """Multiply the threshold by the strength.
+
+    Args:
+        w: (any shape) float.
+        strength: g ≥ 0.
+        l1: threshold ≥ 0.
+
+    Returns:
+        A tensor like `w`.
+    """
+    return _soft(_solve(w, strength, Change())[0], l1 * strength)

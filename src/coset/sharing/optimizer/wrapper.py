@@ -72,7 +72,7 @@ class ProxSharing:
         UnsupportedError: if a parameter is sharded (DTensor, FSDP): the map needs the whole group.
             Replicated parameters (DDP) are fine.
 
-    Claims: sharing.C7, sharing.C10.
+    Claims: sharing.C7.
 
     Example:
         >>> w = torch.nn.Parameter(torch.tensor([3.0, 1.0, 2.0]))
