@@ -5,7 +5,8 @@ are averaged over *examples*, so a run over N processes follows the same path as
 with the same `batch_size`, up to rounding, also when a batch does not divide evenly. What is
 *not* the same: batch statistics. BatchNorm normalizes each process's share by itself, and the
 running statistics are those of process 0 (``torch.nn.SyncBatchNorm`` removes the difference on
-CUDA). Dropout masks differ between processes, as they must.
+CUDA); it also refuses a share of one example, which `drop_last` avoids. Dropout masks differ
+between processes, as they must.
 """
 
 from __future__ import annotations
