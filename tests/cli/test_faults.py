@@ -142,24 +142,33 @@ def test_an_unwritable_folder_is_a_clear_error(tmp_path, command):
 
 @pytest.mark.slow
 def test_a_second_process_on_one_run_folder_is_refused(tmp_path):
-    first = start(tmp_path / "out")
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "out").rglob("metrics.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    second = subprocess.run(
-        RUN,
-        env=environment(tmp_path / "out"),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    long_run = [word.replace("num_epochs=12", "num_epochs=2000") for word in RUN]
+    first = subprocess.Popen(
+        long_run,
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    assert first.poll() is None, "the first run ended too early for this test"
-    assert second.returncode == 2
-    assert str(first.pid) in second.stderr
-    assert "Traceback" not in second.stderr
-    _, errors = first.communicate(timeout=240)
-    assert first.returncode == 0, errors
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.rglob("metrics.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        second = subprocess.run(
+            long_run,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert first.poll() is None, "the first run ended too early for this test"
+        assert second.returncode == 2
+        assert str(first.pid) in second.stderr
+        assert "Traceback" not in second.stderr
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
 
 
 def test_locks_of_this_system_work(tmp_path):
