@@ -80,9 +80,9 @@ def distinct_values(rows: Rows, folders: Sequence[Path]) -> Figure:
     with style():
         figure = Figure(figsize=(5.0, 4.4))
         axes = figure.subplots()
-        for color, density in zip(COLORS, densities, strict=False):
+        for color, marker, density in zip(COLORS, "os", densities, strict=False):
             own = [row for row in rows if row["density"] == density]
-            _draw_counts(axes, density, own, color)
+            _draw_counts(axes, own, f"{density}, measured", {"color": color, "marker": marker})
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlim(left=0)
         axes.set_title("Distinct values that remain")
@@ -94,15 +94,15 @@ def distinct_values(rows: Rows, folders: Sequence[Path]) -> Figure:
     return figure
 
 
-def _draw_counts(axes: Any, density: str, rows: Rows, color: str) -> None:
+def _draw_counts(axes: Any, rows: Rows, name: str, look: dict[str, str]) -> None:
     for number, seed in enumerate(dict.fromkeys(row["seed"] for row in rows)):
         counts = [row for row in rows if row["kind"] == "count" and row["seed"] == seed]
         strengths = [row["strength"] for row in counts]
-        label = f"{density}, measured" if number == 0 else None
         measured = [row["distinct_fraction"] for row in counts]
-        axes.plot(strengths, measured, color=color, linestyle="", label=label, markersize=5)
-        law = [(r["strength"], r["predicted_fraction"]) for r in counts]
+        label = name if number == 0 else None
+        axes.plot(strengths, measured, linestyle="", label=label, markersize=5, **look)
+        law = [(row["strength"], row["predicted_fraction"]) for row in counts]
         known = [(g, value) for g, value in law if value is not None]
         axes.plot(*zip(*known, strict=True), color=INK, linestyle="--", marker="", linewidth=1.5)
     critical = next(row["strength"] for row in rows if row["kind"] == "critical")
-    axes.axvline(critical, color=color, linestyle=":", marker="", linewidth=1.5)
+    axes.axvline(critical, color=look["color"], linestyle=":", marker="", linewidth=1.5)

@@ -237,6 +237,7 @@ def _draw_filters(line: Any, filters: Any, name: str) -> None:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
     line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
 
 
