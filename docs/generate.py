@@ -1,4 +1,4 @@
-"""Fill the generated blocks of the READMEs: claim tables and benchmark tables.
+"""Fill the generated blocks of the READMEs: claims, published numbers, results, benchmarks.
 
 ``python docs/generate.py`` writes them, ``--check`` exits 1 if a file would change.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+from results import fill_results
 
 from coset.core.claims import claims_of
 from coset.core.registry import built_subjects, published
@@ -60,7 +62,7 @@ def main() -> int:
         path = ROOT / "src" / "coset" / subject.name / "README.md"
         old = path.read_text(encoding="utf-8")
         new = fill(old, "claims", claim_table(subject.name))
-        new = fill(new, "published", published_table(subject.name))
+        new = fill_results(fill(new, "published", published_table(subject.name)))
         if new != old:
             stale.append(path)
             if not check:

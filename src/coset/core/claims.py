@@ -14,6 +14,7 @@ judges and mutants.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -277,19 +278,36 @@ def find_claim(id: str) -> Claim:
 
 
 def realized_in(item: Claim) -> list[str]:
-    """Return where the subject's code names the claim, as "file:line", the judge's file last.
+    """Return what realizes a claim: definitions of its subject whose text names the claim's id.
 
     Args:
         item: the claim.
 
     Returns:
-        The places; the id is literal text in the docstrings of what realizes it.
+        "file:line name" of each definition ("file:line" outside of one), without the claims' own
+        files; the id is literal text in the docstrings of what realizes it.
     """
     package = Path(sys.modules[f"coset.{item.subject}"].__file__ or "").parent
     pattern = re.compile(re.escape(item.id) + r"(?![0-9a-z])")
-    places = []
-    for path in sorted(package.rglob("*.py"), key=lambda p: (p.name == "claims.py", str(p))):
-        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if pattern.search(text):
-                places.append(f"coset/{path.relative_to(package.parent)}:{number}")
-    return places
+    places: list[str] = []
+    for path in sorted(package.rglob("*.py")):
+        if path.stem == "claims" or path.parent.name == "claims":
+            continue
+        text = path.read_text(encoding="utf-8")
+        if pattern.search(text):
+            name = f"coset/{path.relative_to(package.parent)}"
+            places += [f"{name}:{place}" for place in _definitions(text, pattern)]
+    return list(dict.fromkeys(places))
+
+
+def _definitions(text: str, pattern: re.Pattern[str]) -> list[str]:
+    """Return "line name" of the innermost definition around each match, "line" if there is none."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.search(line):
+            around = [n for n in nodes if n.lineno <= number <= (n.end_lineno or n.lineno)]
+            inner = max(around, key=lambda n: n.lineno, default=None)
+            found.append(f"{inner.lineno} {inner.name}" if inner else str(number))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -248,7 +248,8 @@ def _realized(site: Site, row: ClaimRow) -> list[Link]:
         return []
     links = []
     for place in places:
-        file, _, line = place.rpartition(":")
-        if file != row.claim.file:
-            links.append(site.code.code(file, int(line)))
+        file, _, rest = place.rpartition(":")
+        line, _, name = rest.partition(" ")
+        link = site.code.code(file, int(line))
+        links.append(replace(link, text=name) if name else link)
     return links
