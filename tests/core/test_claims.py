@@ -91,6 +91,16 @@ def test_a_mutant_that_is_no_near_miss_turns_the_verdict(scratch):
     assert (outcome.caught, outcome.near_miss, outcome.passed) == (True, False, False)
 
 
+def test_a_mutant_of_an_open_claim_must_be_decided(scratch):
+    def undecided(f=double, *, preset, generator):
+        holds = None if f(3) == 6 else f(3) == 9
+        return ClaimResult(holds=holds, sample_size=1, interval=(0.0, 1.0))
+
+    mutants = {"square": square, "the same": lambda x: x + x}
+    first, second = judge_mutants(make(scratch, undecided, expected="open", mutants=mutants))
+    assert (first.caught, second.caught) == (True, False)
+
+
 def test_a_mutant_that_crashes_is_not_caught(scratch):
     def crash(x):
         raise ZeroDivisionError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -113,7 +113,9 @@ def show_records(records: Sequence[RunRecord], json: bool) -> int:
     if json:
         print_json([record.to_json() for record in records])
     else:
-        _print_rows(rows_of([record for record in records if record.state == "finished"]))
+        finished = [record for record in records if record.state == "finished"]
+        settings = {name for record in finished for name in record.config}
+        _print_rows(rows_of(finished), settings)
         for record in unfinished:
             reason = escape(str(record.error or record.state))
             console().print(f"[red]✗ {record.state}[/red] {escape(record.command)}\n  {reason}")
@@ -124,8 +126,11 @@ def show_records(records: Sequence[RunRecord], json: bool) -> int:
     return 1 if unfinished else 0
 
 
-def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the columns that differ between rows as a table, the others once above it."""
+def _print_rows(rows: Sequence[Mapping[str, Any]], settings: Collection[str]) -> None:
+    """Print what differs between rows as tables that fit the terminal, the rest once above.
+
+    Every table repeats the settings that tell the rows apart.
+    """
     if not rows:
         return
     out = console()
@@ -134,9 +139,23 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     if constant:
         same = ", ".join(f"{c} = {_text(rows[0].get(c))}" for c in constant)
         out.print(f"[dim]all rows: {escape(same)}[/dim]")
-    varying = [c for c in columns if c not in constant]
-    cells = [tuple(escape(_text(row.get(c))) for c in varying) for row in rows]
-    out.print(table(varying, cells))
+    keys = [c for c in columns if c in settings and c not in constant]
+    cells = {c: [_text(row.get(c)) for row in rows] for c in columns}
+    width = {c: 2 + max(len(c), *map(len, cells[c])) for c in columns}
+    part, used = list(keys), sum(width[c] for c in keys)
+    for column in [c for c in columns if c not in keys and c not in constant]:
+        if used + width[column] > out.width and len(part) > len(keys):
+            out.print(table(part, _lines(cells, part)))
+            part, used = list(keys), sum(width[c] for c in keys)
+        part.append(column)
+        used += width[column]
+    out.print(table(part, _lines(cells, part)))
+
+
+def _lines(cells: Mapping[str, Sequence[str]], columns: Sequence[str]) -> list[list[str]]:
+    return [
+        [escape(text) for text in line] for line in zip(*(cells[c] for c in columns), strict=True)
+    ]
 
 
 def _text(value: Any) -> str:

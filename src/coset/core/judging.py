@@ -27,7 +27,7 @@ class MutantOutcome:
 
     Attributes:
         name: the changed term, in words.
-        caught: the judge refuted it.
+        caught: the judge decided otherwise than expected of the right code.
         near_miss: it equals the right code on at least one stored input.
         detail: what was seen.
     """
@@ -177,7 +177,10 @@ def _contract(item: Claim, seen: Seen, result: ClaimResult) -> str:
 def judge_mutants(
     item: Claim, *, preset: str = "smoke", seed: int = 0, rows: Rows | None = None
 ) -> tuple[MutantOutcome, ...]:
-    """Run the judge on every mutant: each must be refuted, and each must be a near miss.
+    """Run the judge on every mutant: each must change the verdict, and each must be a near miss.
+
+    A mutant of a claim that holds must be refuted; one of a refuted claim must hold; one of an open
+    claim must be decided either way.
 
     Args:
         item: the claim.
@@ -197,7 +200,8 @@ def judge_mutants(
             outcomes.append(MutantOutcome(name, False, False, traceback.format_exc(limit=-2)))
             continue
         seen, result, problem = _call(item, under_test, preset, seed)
-        caught = seen == "refuted" or (item.expected == "refuted" and seen == "holds")
+        # A mutant is caught by a decision other than the expected verdict; a crash decides nothing.
+        caught = seen in ("holds", "refuted") and seen != item.expected
         detail = problem or (result.detail if result else "")
         outcomes.append(MutantOutcome(name, caught, near, f"seen {seen}: {detail}"))
     return tuple(outcomes)
