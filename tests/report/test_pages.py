@@ -72,6 +72,14 @@ def test_the_verdict_is_words_and_a_sign_besides_color(pages):
     assert "○ 1 open or unavailable, as expected" in text
 
 
+def test_the_first_screen_says_what_the_verdicts_rest_on(pages):
+    after = pages["index.html"].source.split("</h1>", 1)[1].lstrip()
+    assert after.startswith(
+        '<p class="basis">Verdicts from preset smoke, seed 0; nothing checked at the paper&#39;s size; '
+        "1 of 7 subjects is built.</p>"
+    )
+
+
 def _lines(page):
     """Return the class and the claim of each line of the matrix, in order."""
     return re.findall(r'<tr class="(\w+)">\s*<th[^>]*>\s*<a class="id"[^>]*>([\w.]+)', page.source)

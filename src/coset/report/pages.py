@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from coset.core.files import storage_errors, write_atomic
+from coset.report.basis import basis
 from coset.report.comparison import NumberRow
 from coset.report.content import Site, SubjectView, matrix_lines
 from coset.report.formats import as_text, duration, moment, number, slug
@@ -84,6 +85,7 @@ def _write_index(site: Site, write: Write) -> None:
         "index.html",
         "index.html",
         site.headline.text,
+        basis=basis(site.rows, sum(bool(s.href) for s in site.subjects), len(site.subjects)),
         lines=matrix_lines(site, site.rows),
         tallies=[(state, SYMBOLS[state], words) for state, words in site.headline.tallies],
         farthest=_farthest(site),
