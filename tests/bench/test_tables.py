@@ -46,7 +46,7 @@ def test_a_full_block_lists_every_contestant_and_the_limit(root):
     assert "| ours: sum [fresh] | 4 ms [3.5, 4.5] |  |" in text
     assert "| peer: half, every other number [fresh] | 1 ms [1, 1] | 4 |" in text
     assert "| limit: copy [preallocated] | 500 µs [500, 500] | 8 |" in text
-    assert "Limit *copy*: read once. Measured: 2 GB/s at 1,000 (centered)." in text
+    assert "Limit *copy*: read once. Measured: 2 to 2 GB/s at 1,000." in text
     assert format_report(make_report()).strip() in text
 
 

@@ -204,7 +204,7 @@ class Session:
         if name in self.case.limits:
             probe = self._probe(name)
             wall, cpu = _clock(lambda _: probe.run(), None, num_calls)
-            return probe.seconds(wall), probe.seconds(cpu)
+            return _rounded(probe.seconds(wall)), _rounded(probe.seconds(cpu))
         contestant = self.case.contestants[name]
         if name not in self._states:
             inputs = self._inputs
@@ -257,10 +257,15 @@ def _clock(run: Any, state: Any, num_calls: int) -> tuple[float, float]:
         for _ in range(num_calls):
             run(state)
         wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
-        return wall * 1e-9 / num_calls, cpu * 1e-9 / num_calls
+        return _rounded(wall * 1e-9 / num_calls), _rounded(cpu * 1e-9 / num_calls)
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _rounded(seconds: float) -> float:
+    """Keep five digits: no clock of this kind is good to more."""
+    return float(f"{seconds:.5g}")
 
 
 def _refusal(id: str, name: str, where: str, fault: object) -> str:

@@ -172,17 +172,18 @@ def _full(report: BenchReport) -> list[str]:
 
 def _statements(report: BenchReport) -> list[str]:
     """Say what each limit is, and how fast the machine was."""
-    found: dict[str, str] = {}
-    rates: dict[str, list[str]] = {}
-    for point in report.points:
-        for limit in point.of_role("limit"):
-            found[limit.name] = str(limit.limit["statement"])
-            rate = f"{limit.limit['rate'] / 1e9:.3g} G{limit.limit['unit']} at {point.size:,}"
-            rates.setdefault(limit.name, []).append(f"{rate} ({point.variant})")
-    return [
-        f"Limit *{name}*: {statement}. Measured: {', '.join(rates[name])}."
-        for name, statement in found.items()
-    ]
+    limits = {m.name: m.limit for point in report.points for m in point.of_role("limit")}
+    lines = []
+    for name, details in limits.items():
+        rates: dict[int, list[float]] = {}
+        for point in report.points:
+            rates.setdefault(point.size, []).append(point.find(name).limit["rate"] / 1e9)
+        measured = ", ".join(
+            f"{min(found):.3g} to {max(found):.3g} G{details['unit']} at {size:,}"
+            for size, found in sorted(rates.items())
+        )
+        lines.append(f"Limit *{name}*: {details['statement']}. Measured: {measured}.")
+    return lines
 
 
 def _who(measurement: Measurement) -> str:
