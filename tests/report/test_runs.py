@@ -67,6 +67,16 @@ def test_the_data_come_from_rows_then_configuration_then_experiment():
     assert data_used(run([{"a": 1}]), ()) == "generated (no data set)"
 
 
+def test_data_that_can_be_used_and_data_used_so_far_differ():
+    both = ("digits", "mnist")
+    view = _view(run([{"a": 1}], {"dataset": "digits"}), run([{"dataset": "own"}]), data=both)
+    assert (view.data_can, view.data_so_far) == ("digits, mnist", "digits, own")
+    assert _view(run([{"a": 1}]), data=both).data_so_far == "digits, mnist"
+    failed = run([], {"dataset": "mnist"}, status="failed")
+    assert _view(failed, data=both).data_so_far == "none: no row is stored"
+    assert _view(data=()).data_can == "generated (no data set)"
+
+
 def test_the_same_run_in_two_presets_has_two_anchors():
     one, two = run([{}], preset="smoke"), run([{}], preset="cpu")
     assert one.anchor != two.anchor

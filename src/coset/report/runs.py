@@ -198,6 +198,19 @@ class ExperimentView:
         return [run for group in self.groups for run in group.runs]
 
     @property
+    def data_can(self) -> str:
+        """Which data it can read."""
+        none = "generated (no data set)" if self.is_registered else "unknown"
+        return ", ".join(self.data) or none
+
+    @property
+    def data_so_far(self) -> str:
+        """Which data its stored rows come from."""
+        found = [group.data_of(run) for group in self.groups for run in group.finished if run.rows]
+        names = dict.fromkeys(name for text in found for name in text.split(", "))
+        return ", ".join(names) or "none: no row is stored"
+
+    @property
     def missing_presets(self) -> list[str]:
         """The presets of which no run has finished."""
         done = {group.preset for group in self.groups if group.finished}
