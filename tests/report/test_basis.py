@@ -16,7 +16,8 @@ def _basis(folder, *changes, num_built=1):
 
 def test_one_preset_and_one_seed_are_named(tmp_path):
     assert _basis(tmp_path, {}, {}) == (
-        "Verdicts from preset smoke, seed 0; nothing checked at the paper's size; 1 of 7 subjects is built."
+        "Verdicts from preset smoke, seed 0; nothing checked at the paper's size; "
+        "1 of 7 subjects is built."
     )
 
 

@@ -48,6 +48,22 @@ def test_the_selection_is_kept_to():
     assert row.ours.values == (75.0,)
 
 
+def test_our_budget_comes_from_the_configuration():
+    config = {"method": "fc", "dataset": "digits", "model.side": 7, "num_train": 1000, "rate": 3.0}
+    runs = [
+        run([{"test_accuracy": 0.7}], {**config, "seed": seed, "num_epochs": 15 + seed})
+        for seed in (0, 1)
+    ]
+    (row,), _ = _compare([number()], runs)
+    expected = "dataset digits, model.side 7, num_train 1,000, num_epochs 15 or 16, 2 seeds"
+    assert row.ours.budget == expected
+
+
+def test_a_budget_without_fields_is_the_number_of_seeds():
+    (row,), _ = _compare([number()], _runs([0.7]))
+    assert row.ours.budget == "1 seed"
+
+
 def test_the_largest_preset_that_has_rows_is_used():
     runs = [*_runs([0.1]), *_runs([0.9], preset="paper"), *_runs([0.5], preset="cpu")]
     (row,), _ = _compare([number()], runs)

@@ -75,8 +75,8 @@ def test_the_verdict_is_words_and_a_sign_besides_color(pages):
 def test_the_first_screen_says_what_the_verdicts_rest_on(pages):
     after = pages["index.html"].source.split("</h1>", 1)[1].lstrip()
     assert after.startswith(
-        '<p class="basis">Verdicts from preset smoke, seed 0; nothing checked at the paper&#39;s size; '
-        "1 of 7 subjects is built.</p>"
+        '<p class="basis">Verdicts from preset smoke, seed 0; '
+        "nothing checked at the paper&#39;s size; 1 of 7 subjects is built.</p>"
     )
 
 
@@ -103,12 +103,30 @@ def test_each_line_of_the_matrix_links_code_evidence_test_and_figure(pages):
 
 def test_the_reader_finds_which_published_number_is_farthest(pages):
     text = " ".join(pages["index.html"].text.split())
-    assert "Farthest from ours: sharing.P1" in text
-    assert "published 85.19 %, ours 75.5 %" in text
-    assert "on digits" in text
+    sentence = "The published number farthest from ours is sharing.P1 (accuracy of sharing.P1): "
+    assert sentence + "published 85.19 %, ours 75.5 %" in text
+    assert "on digits, preset smoke" in text
+    page = " ".join(pages["published.html"].text.split("</h1>")[-1].split())
+    assert sentence in page
+    assert page.index(sentence) < page.index("Compared: 2") < page.index("Not compared: 1")
     first = re.findall(r'<tr id="(sharing\.P\d)">', pages["published.html"].source)
     assert first == ["sharing.P1", "sharing.P2", "sharing.P3"]
     assert "not found" in pages["published.html"].text
+
+
+def test_without_a_pair_no_number_is_called_farthest(tmp_path):
+    numbers = [number("sharing.P1", None), number("sharing.P2", 74.0, ours=None)]
+    runs = [run([{"test_accuracy": 0.5}], {"method": "fc", "seed": 0})]
+    found = sources(tmp_path, [claim()], [record()], runs, [experiment()], numbers)
+    pages = read_report(write_report(found, tmp_path / "report").parent)
+    first = "No published number can be compared with one of ours yet, so none is farthest. Of 2: "
+    for name in ("index.html", "published.html"):
+        text = " ".join(pages[name].text.split())
+        assert first + "not found in a public source 1, without a row of ours 1." in text
+        assert "farthest first" not in text
+        assert "Farthest" not in text
+    assert "Compared:" not in pages["published.html"].text.replace("Not compared:", "")
+    assert faults(pages) == []
 
 
 def test_the_reader_finds_the_command_and_the_data_of_each_row(pages):

@@ -1,4 +1,4 @@
-"""Published numbers beside ours: value, seeds, interval, data, difference; the farthest first."""
+"""Published numbers beside ours: value, interval, budgets, difference; the farthest first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coset.report.formats import as_text, number, signed
+from coset.report.formats import as_text, number, plural, signed
 from coset.report.records import Notice
 from coset.report.runs import ExperimentView, RunGroup, StoredRun
 
@@ -17,6 +17,7 @@ __all__ = ["NumberRow", "Ours", "compare_numbers"]
 
 PREFERRED_PRESETS = ("paper", "cpu", "smoke")
 CONFIDENCE = 0.95
+BUDGET_FIELDS = ("dataset", "side")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Ours:
         data: the data that was read.
         page: the page and anchor of the first run.
         commands: the commands that reproduce the runs.
+        budget: data set, sizes, counts and number of seeds, as their configurations say.
         remark: what the reader must know, "" if nothing.
     """
 
@@ -39,6 +41,7 @@ class Ours:
     data: str
     page: str
     commands: tuple[str, ...]
+    budget: str
     remark: str = ""
 
     @property
@@ -102,6 +105,11 @@ class NumberRow:
         if self.difference is None or self.value is None:
             return None
         return abs(self.difference) / (abs(self.value) or 1.0)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether both values are there."""
+        return self.distance is not None
 
     @property
     def published_text(self) -> str:
@@ -257,6 +265,7 @@ def _summary(
     most = max(len(values) for values in by_seed.values())
     remark = f"{most} rows a seed fit and were averaged" if most > 1 else ""
     runs = list({run.digest: run for run, _, _ in found}.values())
+    seeds = plural(len(by_seed), "seed")
     return Ours(
         values=tuple(statistics.fmean(values) for values in by_seed.values()),
         seeds=tuple(by_seed),
@@ -264,5 +273,17 @@ def _summary(
         data=", ".join(dict.fromkeys(group.data_of(run) for run in runs)),
         page=f"{view.page}#{runs[0].anchor}",
         commands=tuple(dict.fromkeys(run.command for run in runs if run.command)),
+        budget=", ".join([*_budget(runs), seeds]),
         remark=remark,
     )
+
+
+def _budget(runs: Sequence[StoredRun]) -> list[str]:
+    """Return the configuration fields that tell how much was spent, each with its values."""
+    values: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for name, value in run.config.items():
+            field = name.rpartition(".")[2]
+            if field in BUDGET_FIELDS or field.startswith("num_"):
+                values.setdefault(name, {})[number(value, 8)] = None
+    return [f"{name} {' or '.join(texts)}" for name, texts in values.items()]

@@ -46,7 +46,7 @@ def write_pages(site: Site, folder: Path, destination: Path) -> None:
     for subject in site.subjects:
         if subject.href:
             _write_subject(site, subject, write)
-    write("published.html", "published.html", "Published numbers beside ours")
+    _write_published(site, write)
     write("runs.html", "runs.html", "Runs")
     for view in site.experiments:
         _write_experiment(site, view, write)
@@ -79,8 +79,6 @@ def _environment() -> jinja2.Environment:
 
 
 def _write_index(site: Site, write: Write) -> None:
-    unknown = sum(row.value is None for row in site.numbers)
-    found = len(site.numbers) - unknown
     write(
         "index.html",
         "index.html",
@@ -89,14 +87,23 @@ def _write_index(site: Site, write: Write) -> None:
         lines=matrix_lines(site, site.rows),
         tallies=[(state, SYMBOLS[state], words) for state, words in site.headline.tallies],
         farthest=_farthest(site),
-        number_words=f"{found} published {'number is' if found == 1 else 'numbers are'} known, "
-        f"{unknown} not found.",
+    )
+
+
+def _write_published(site: Site, write: Write) -> None:
+    write(
+        "published.html",
+        "published.html",
+        "Published numbers beside ours",
+        farthest=_farthest(site),
+        compared=[row for row in site.numbers if row.is_compared],
+        not_compared=[row for row in site.numbers if not row.is_compared],
     )
 
 
 def _farthest(site: Site) -> NumberRow | None:
     first = site.numbers[0] if site.numbers else None
-    return first if first is not None and first.distance is not None else None
+    return first if first is not None and first.is_compared else None
 
 
 def _write_subject(site: Site, subject: SubjectView, write: Write) -> None:
