@@ -195,7 +195,7 @@ def sources(
 
 
 def draw_accuracy(rows: list[dict[str, Any]], folders: list[Path]) -> Any:
-    """Accuracy by method, shuffled or not."""
+    """Show accuracy by method, shuffled or not. A second sentence."""
     from matplotlib.figure import Figure
 
     from coset.lab.figure_style import style

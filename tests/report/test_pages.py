@@ -152,6 +152,27 @@ def test_the_reader_finds_what_was_not_checked(pages):
     assert "not built yet, not checked" in pages["index.html"].text
 
 
+def test_the_columns_are_explained_below_the_rows(tmp_path):
+    def run_it(config, context):
+        """Count <b>things</b>."""
+
+    class Config:
+        """Settings.
+
+        Attributes:
+            method: which <i>way</i>.
+        """
+
+    item = experiment(config_class=Config, run=run_it)
+    found = sources(tmp_path, [claim()], [record()], [run([{"a": 1}])], [item])
+    pages = read_report(write_report(found, tmp_path / "report").parent)
+    page = pages["runs-sharing.torus-digits.html"]
+    after = " ".join(page.text.split("What the columns mean")[1].split())
+    assert after.startswith("Rows Count <b>things</b>. Settings methodwhich <i>way</i>.")
+    assert page.text.index("What the columns mean") > page.text.index("coset run")
+    assert faults(pages) == []
+
+
 def test_a_failed_figure_is_a_red_box_with_its_error(pages):
     page = pages["runs-sharing.torus-digits.html"]
     assert "This figure failed." in page.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class FigureView:
         experiment: the experiment's id.
         preset: the preset whose rows it shows.
         function: what drew it, "module:function".
-        caption: the first sentence of the function's docstring.
+        caption: the first sentence of the function's docstring, without a leading "Show".
         num_rows: how many rows it was drawn from.
         file: its file below the report, "" if it failed.
         error: why it failed, "" if it did not.
@@ -88,7 +89,10 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _first_sentence(draw: Callable[..., Any]) -> str:
-    return (inspect.getdoc(draw) or "").split("\n\n")[0].replace("\n", " ")
+    """Return the docstring's first sentence as a caption: what is shown, not the order to show."""
+    paragraph = " ".join((inspect.getdoc(draw) or "").split("\n\n")[0].split())
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", paragraph)[0].removeprefix("Show ")
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _save(figure: Any, path: Path) -> None:

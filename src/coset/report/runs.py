@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coset.report.formats import number, slug
+from coset.report.meanings import Meanings, column_meanings
 
 __all__ = ["ExperimentView", "RunGroup", "StoredRun", "data_used", "view_experiments"]
 
@@ -169,6 +170,7 @@ class ExperimentView:
         file: its source file, from the package's name on.
         line: the line of its function.
         groups: the stored runs by preset.
+        meanings: what the columns mean.
     """
 
     id: str
@@ -181,6 +183,7 @@ class ExperimentView:
     file: str
     line: int
     groups: tuple[RunGroup, ...]
+    meanings: Meanings = field(default_factory=Meanings)
 
     @property
     def page(self) -> str:
@@ -246,6 +249,7 @@ def _view(id: str, item: Any, runs: Sequence[StoredRun]) -> ExperimentView:
         file=item.file if item else "",
         line=item.line if item else 0,
         groups=_groups([run for run in runs if run.experiment == id], data),
+        meanings=column_meanings(item),
     )
 
 
