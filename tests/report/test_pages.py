@@ -119,10 +119,10 @@ def test_without_a_pair_no_number_is_called_farthest(tmp_path):
     runs = [run([{"test_accuracy": 0.5}], {"method": "fc", "seed": 0})]
     found = sources(tmp_path, [claim()], [record()], runs, [experiment()], numbers)
     pages = read_report(write_report(found, tmp_path / "report").parent)
-    first = "No published number can be compared with one of ours yet, so none is farthest. Of 2: "
+    first = "No published number can be compared with one of ours yet, so none is farthest. "
     for name in ("index.html", "published.html"):
         text = " ".join(pages[name].text.split())
-        assert first + "not found in a public source 1, without a row of ours 1." in text
+        assert first + "The published value was not found for 1 of 2, and no row of ours" in text
         assert "farthest first" not in text
         assert "Farthest" not in text
     assert "Compared:" not in pages["published.html"].text.replace("Not compared:", "")

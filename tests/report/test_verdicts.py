@@ -72,7 +72,7 @@ def test_a_damaged_verdict_says_why_it_is_missing(tmp_path):
 def test_figures_of_the_judge_are_shown_with_their_interval(tmp_path):
     row = _one(tmp_path, {"expected": "open"}, seen="open", expected="open")
     assert (row.measured, row.interval) == ("0.43", "[0.4, 0.46]")
-    assert row.evidence == [("largest d", "1,000")]
+    assert row.evidence.facts == (("largest d", "1,000"),)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Floor 4: the HTML report, made from stored verdicts, runs and benchmarks and the registries.
 
 In reading order: `sources` (the only module that knows how things are stored) with `records`,
-`verdicts`, `basis`, `comparison`, `runs`, `meanings`, `drawing`, `timings`, `environment`, `gaps`
-(what the pages show), `content` (all of it), `pages` (templates), `build` (the folder, replaced as
-a whole).
+`verdicts`, `evidence`, `basis`, `comparison`, `runs`, `meanings`, `drawing`, `timings`,
+`environment`, `gaps` (what the pages show), `content` (all of it), `pages` (templates), `build`
+(the folder, replaced as a whole).
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from coset.core.claims import Claim
+from coset.report.evidence import Evidence, view_evidence
 from coset.report.formats import as_text, number, plural
 from coset.report.records import Record
 
@@ -102,15 +103,10 @@ class ClaimRow:
         return self.record is not None and len(self.record.mutants) < len(self.claim.mutants)
 
     @property
-    def evidence(self) -> list[tuple[str, str]]:
-        """Further figures of the judge, as names and texts."""
-        if self.record is None:
-            return []
-        found: Mapping[str, Any] = self.record.result.get("evidence") or {}
-        return [
-            (str(k), number(v) if isinstance(v, int | float) else as_text(v, 2))
-            for k, v in found.items()
-        ]
+    def evidence(self) -> Evidence:
+        """Further figures of the judge."""
+        found = self.record.result.get("evidence") if self.record else None
+        return view_evidence(found or {})
 
     @property
     def counterexample(self) -> str:
