@@ -69,7 +69,7 @@ def test_the_verdict_is_words_and_a_sign_besides_color(pages):
     text = " ".join(pages["index.html"].text.split())
     assert "✗ 2 claims are not as expected" in text
     assert "□ 1 not run" in text
-    assert "○ 1 open or unavailable, as expected" in text
+    assert "○ 1 open, as expected" in text
 
 
 def test_the_first_screen_says_what_the_verdicts_rest_on(pages):
@@ -150,6 +150,25 @@ def test_the_reader_finds_what_was_not_checked(pages):
     assert "1 run without rows" in text
     assert "1 figure failed" in text
     assert "not built yet, not checked" in pages["index.html"].text
+
+
+def test_an_experiment_without_runs_shows_its_commands(tmp_path):
+    found = sources(tmp_path, [claim()], [record()], [], [experiment()])
+    pages = read_report(write_report(found, tmp_path / "report").parent)
+    page = pages["runs-sharing.torus-digits.html"]
+    for preset in ("smoke", "cpu", "paper"):
+        assert f"coset run sharing.torus-digits --preset {preset}<" in page.source
+    assert '<a href="runs.html" aria-current="true">' in page.source
+    assert '<a href="runs.html" aria-current="page">' in pages["runs.html"].source
+    assert page.source.count('aria-current="') == 1
+    assert faults(pages) == []
+
+
+def test_the_check_time_is_called_no_benchmark(pages):
+    text = " ".join(pages["index.html"].text.split())
+    assert "measured [interval]" in text
+    assert "check time" in text
+    assert "it is not a benchmark" in text
 
 
 def test_the_columns_are_explained_below_the_rows(tmp_path):

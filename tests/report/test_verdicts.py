@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from coset.report.records import read_records
-from coset.report.verdicts import claim_rows, headline, is_stale
+from coset.report.verdicts import claim_rows, gray_words, headline, is_stale
 from report.synthetic import claim, record, store_records
 
 
@@ -76,10 +76,40 @@ def test_figures_of_the_judge_are_shown_with_their_interval(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("detail", "interval", "words"),
+    [
+        (
+            "gap +0.003 (5 standard errors: ± 0.0123); refuted",
+            [-0.0092, 0.0153],
+            "5 standard errors",
+        ),
+        ("gap 1 (95 % ± 2)", [-1, 3], "95 %"),
+        ("gap +0.003 (5 standard errors: ± 0.079)", [0.1, 0.2], ""),
+        ("a (other: ± 0.5), b (5 standard errors: ± 0.05)", [0.1, 0.2], "5 standard errors"),
+        ("gap 1 (95 % ± 2)", ["-inf", 3], ""),
+        ("gap 1 (95 % ± 2)", None, ""),
+        ("", [0, 1], ""),
+    ],
+)
+def test_the_interval_has_the_words_of_the_detail(tmp_path, detail, interval, words):
+    result = {**record()["result"], "detail": detail, "interval": interval}
+    assert _one(tmp_path, result=result).interval_words == words
+
+
+def test_only_states_that_occur_are_counted(tmp_path):
+    claims = [claim(f"sharing.C{i}", expected="open") for i in (1, 2)]
+    claims.append(claim("sharing.C3", expected="unavailable"))
+    records = [record(c.id, seen=c.expected, expected=c.expected) for c in claims]
+    assert gray_words(_rows(tmp_path, claims, records)) == "2 open, 1 unavailable"
+    rows = _rows(tmp_path, claims[:2], records[:2])
+    assert headline(rows).tallies == (("gray", "2 open, as expected"),)
+
+
+@pytest.mark.parametrize(
     ("states", "num_faults", "state", "text"),
     [
         ("gg", 0, "good", "All 2 claims are as expected"),
-        ("go", 0, "good", "All 2 claims are as expected, 1 of them open or unavailable"),
+        ("go", 0, "good", "All 2 claims are as expected, 1 of them open"),
         ("gm", 0, "missing", "No claim is unexpected, but 1 of 2 claims were not run"),
         ("gg", 1, "missing", "No claim is unexpected, but 1 part could not be read"),
         ("gb", 1, "bad", "1 claim is not as expected"),

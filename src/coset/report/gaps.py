@@ -95,7 +95,11 @@ def _claim_gaps(rows: Sequence[ClaimRow], commit: str | None) -> list[Gap]:
     ]
     return [
         of("not run", "No verdict that can be read is stored for them.", missing),
-        of("open or unavailable", "Measured but not decided, or not checkable here.", gray),
+        of(
+            " or ".join(sorted({r.seen for r, _ in gray})),
+            "Measured but not decided, or not checkable here.",
+            gray,
+        ),
         of("judged without all mutants", "It was not shown that these checks can fail.", untried),
         of("not checked at the size of the paper", "A smaller preset has fewer cases.", small),
         of("judged on another commit", "The code has moved on since the verdict.", stale),

@@ -39,7 +39,9 @@ def write_pages(site: Site, folder: Path, destination: Path) -> None:
     def write(template: str, file: str, title: str, **values: Any) -> None:
         up = "../" * file.count("/")
         page = templates.get_template(template)
-        text = page.render(site=site, here=file, title=title, up=up, **values)
+        # A page that is not in the navigation itself marks the entry that it is a part of.
+        part = "runs.html" if template == "experiment.html" else ""
+        text = page.render(site=site, here=file, part=part, title=title, up=up, **values)
         write_atomic(folder / file, text)
 
     _write_index(site, write)

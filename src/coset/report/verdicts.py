@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +12,15 @@ from coset.report.evidence import Evidence, view_evidence
 from coset.report.formats import as_text, number, plural
 from coset.report.records import Record
 
-__all__ = ["ClaimRow", "Headline", "claim_rows", "headline", "is_stale"]
+__all__ = ["ClaimRow", "Headline", "claim_rows", "gray_words", "headline", "is_stale"]
 
 State = Literal["bad", "missing", "gray", "good"]
 
 SYMBOLS: dict[State, str] = {"bad": "✗", "missing": "□", "gray": "○", "good": "✓"}
 _ORDER: dict[State, int] = {"bad": 0, "missing": 1, "gray": 2, "good": 3}
+
+# "(5 standard errors: ± 0.012)": the words and the half-width.
+_HALF_WIDTH = re.compile(r"\(([^()±]*[^()±: ]):? ± (\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,20 @@ class ClaimRow:
         """The interval of what was measured, "" if there is none."""
         found = self.record.result.get("interval") if self.record else None
         return f"[{number(found[0])}, {number(found[1])}]" if found else ""
+
+    @property
+    def interval_words(self) -> str:
+        """How the judge's own detail calls the interval, "" if it does not name it."""
+        result = self.record.result if self.record else {}
+        ends = result.get("interval")
+        if not ends or not all(isinstance(end, int | float) for end in ends):
+            return ""
+        half = (ends[1] - ends[0]) / 2
+        for words, digits in _HALF_WIDTH.findall(result.get("detail") or ""):
+            # Only a half-width that is this interval's: a detail may tell of several figures.
+            if f"{half:.{len(digits.partition('.')[2])}f}" == digits:
+                return str(words).strip()
+        return ""
 
     @property
     def bound(self) -> str:
@@ -153,6 +171,19 @@ def claim_rows(
     return sorted(rows, key=lambda row: _ORDER[row.state])
 
 
+def gray_words(rows: Sequence[ClaimRow]) -> str:
+    """Count the rows that are neither green nor red by the verdicts that occur.
+
+    Args:
+        rows: the matrix.
+
+    Returns:
+        For instance "3 open" or "2 open, 1 unavailable".
+    """
+    seen = [row.seen for row in rows if row.state == "gray"]
+    return ", ".join(f"{seen.count(name)} {name}" for name in sorted(set(seen)))
+
+
 @dataclass(frozen=True)
 class Headline:
     """The one-line verdict.
@@ -198,13 +229,18 @@ def headline(rows: list[ClaimRow], num_faults: int = 0) -> Headline:
         state = "missing"
         text = f"No claim is unexpected, but {plural(num_faults, 'part')} could not be read"
     else:
-        gray = f", {by_state['gray']} of them open or unavailable" if by_state["gray"] else ""
+        told = gray_words(rows).replace(" ", " of them ", 1)
+        gray = f", {told}" if told else ""
         text = f"All {plural(len(rows), 'claim')} are as expected{gray}"
     words: dict[State, str] = {
         "bad": "not as expected",
         "missing": "not run",
-        "gray": "open or unavailable, as expected",
+        "gray": f"{gray_words(rows)}, as expected",
         "good": "as expected",
     }
-    tallies = tuple((s, f"{by_state[s]} {words[s]}") for s in SYMBOLS if by_state[s])
+    tallies = tuple(
+        (s, words[s] if s == "gray" else f"{by_state[s]} {words[s]}")
+        for s in SYMBOLS
+        if by_state[s]
+    )
     return Headline(state, text, tallies)
