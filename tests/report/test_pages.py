@@ -171,6 +171,20 @@ def test_the_check_time_is_called_no_benchmark(pages):
     assert "it is not a benchmark" in text
 
 
+def test_main_results_stand_above_figures_and_the_full_rows(pages):
+    source = pages["runs-sharing.torus-digits.html"].source
+    compact = source[source.index("<caption>Main results") :].split("</table>")[0]
+    assert compact.count("<tr>") == 1 + 4
+    assert re.findall(r'<th scope="col"[^>]*>(\w+)<', compact) == [
+        "method",
+        "seed",
+        "test_accuracy",
+        "run",
+    ]
+    assert source.index("<caption>Main results") < source.index("<figure")
+    assert source.index("<figure") < source.index("<caption>All columns")
+
+
 def test_the_columns_are_explained_below_the_rows(tmp_path):
     def run_it(config, context):
         """Count <b>things</b>."""

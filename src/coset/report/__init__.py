@@ -1,7 +1,7 @@
 """Floor 4: the HTML report, made from stored verdicts, runs and benchmarks and the registries.
 
 In reading order: `sources` (the only module that knows how things are stored) with `records`,
-`verdicts`, `evidence`, `basis`, `comparison`, `runs`, `meanings`, `drawing`, `timings`,
+`verdicts`, `evidence`, `basis`, `comparison`, `runs`, `compact`, `meanings`, `drawing`, `timings`,
 `environment`, `gaps` (what the pages show), `content` (all of it), `pages` (templates), `build`
 (the folder, replaced as a whole).
 """

@@ -11,6 +11,7 @@ import jinja2
 
 from coset.core.files import storage_errors, write_atomic
 from coset.report.basis import basis
+from coset.report.compact import compact_table, compared_columns
 from coset.report.comparison import NumberRow
 from coset.report.content import Site, SubjectView, matrix_lines
 from coset.report.formats import as_text, duration, moment, number, slug
@@ -125,6 +126,7 @@ def _write_experiment(site: Site, view: ExperimentView, write: Write) -> None:
         Link(id, f"{slug(id.split('.')[0])}.html#{slug(id)}" if id in known else "")
         for id in view.claims
     ]
+    preferred = compared_columns(view.id, (s.published for s in site.sources.subjects))
     write(
         "experiment.html",
         view.page,
@@ -132,6 +134,7 @@ def _write_experiment(site: Site, view: ExperimentView, write: Write) -> None:
         view=view,
         code=site.code.code(view.file, view.line),
         claims=claims,
+        compact={group.preset: compact_table(group, preferred) for group in view.groups},
         figures=[f for f in site.figures if f.experiment == view.id],
     )
 
