@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt --upgrade pip
-	$(PIP) install -c constraints.txt -e '.[test,check,docs]'
+	$(PIP) install -c constraints.txt -e '.[test,check]'
 	touch $(STAMP)
 
 setup: $(STAMP)  ## make .venv and install everything at the pinned versions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -29,12 +30,23 @@ def test_claim_has_code_test_and_readme_row(claim):
     assert empirical or claim.subject_under_test is not None
 
     file, _, name = claim.test.partition("::")
-    source = (ROOT / file).read_text()
-    assert re.search(rf"^def {name}(_\w+)?\(", source, re.M), f"{claim.test} does not exist"
-    assert claim.id in source, f"{file} must hold the id {claim.id} as literal text"
+    tests = _tests_of(ROOT / file, name)
+    assert tests, f"{claim.test}_… does not exist"
+    for test in tests:
+        literals = {n.value for n in ast.walk(test) if isinstance(n, ast.Constant)}
+        assert claim.id in literals, f"{test.name} must judge {claim.id}, as literal text"
 
     readme = (ROOT / "src" / "coset" / claim.subject / "README.md").read_text()
-    assert re.search(rf"^\| `?\[?`?{re.escape(claim.id)}`?", readme, re.M), "README table row"
+    assert re.search(rf"^\| \[`{re.escape(claim.id)}`\]", readme, re.M), "README table row"
+
+
+def _tests_of(path: Path, name: str) -> list[ast.FunctionDef]:
+    """Return the test functions called `name`, or `name` with words behind it."""
+    return [
+        node
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and re.fullmatch(rf"{name}(_\w+)?", node.name)
+    ]
 
 
 @pytest.mark.parametrize("subject", [s.name for s in built_subjects()])

@@ -19,6 +19,11 @@ def test_every_subject_is_listed():
     assert {f"coset.{s.name}" for s in built_subjects()} <= set(API)
 
 
+def test_every_module_of_core_is_listed():
+    modules = {f"coset.core.{p.stem}" for p in (ROOT / "src/coset/core").glob("[a-z]*.py")}
+    assert modules <= set(API)
+
+
 @pytest.mark.parametrize("module_name", API)
 def test_the_list_is_the_module_s_own(module_name):
     module = importlib.import_module(module_name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -75,6 +77,21 @@ def test_C17_a_macroscopic_cluster_above_the_critical_strength():
 def test_C19_what_training_was_seen_to_do():
     (judged,) = verify([find_claim("sharing.C19")])
     assert judged.as_expected, judged
+
+
+@pytest.mark.parametrize("id", ["sharing.C16", "sharing.C17"])
+def test_a_law_that_is_not_a_number_is_refuted(id):
+    item = replace(find_claim(id), subject_under_test=lambda *a, **k: float("nan"))
+    assert judge(item, mutants=False).seen == "refuted"
+
+
+def test_symmetry_errors_that_are_not_numbers_are_refuted():
+    def wrong(w, strength):
+        out = prox_sharing(w, strength)
+        return out * float("nan") if bool(w[0] < 0) else out
+
+    item = replace(find_claim("sharing.C6"), subject_under_test=wrong)
+    assert judge(item, mutants=False).seen == "refuted"
 
 
 def test_the_unchanged_literal_algorithm_is_right():

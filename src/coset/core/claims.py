@@ -119,7 +119,7 @@ class Claim:
 
     @property
     def test(self) -> str:
-        """The pytest target that judges this claim and its mutants."""
+        """The file, and how the name of the test begins, that judges this claim and its mutants."""
         return f"tests/{self.subject}/test_claims.py::test_{self.id.split('.')[1]}"
 
 

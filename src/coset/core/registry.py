@@ -141,7 +141,14 @@ MODEL_CLASSES: dict[str, str] = {
 
 
 def is_built(subject: Subject) -> bool:
-    """Tell whether the subject's package exists (its paper may be listed before its code)."""
+    """Tell whether the subject's package exists (its paper may be listed before its code).
+
+    Args:
+        subject: the subject.
+
+    Returns:
+        Whether ``coset.NAME`` can be imported.
+    """
     return importlib.util.find_spec(f"coset.{subject.name}") is not None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from scipy.integrate import quad
+from scipy.optimize import brentq
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError
@@ -20,10 +21,11 @@ __all__ = [
 
 
 def all_merge_strength(w: Tensor) -> float:
-    """Return the smallest strength at which all weights become equal.
+    """Return the smallest strength at which all weights become equal, up to rounding.
 
     g_all = max over 1 ≤ k < d of (d−1)/d · (mean(x_k … x_{d−1}) − mean(x_0 … x_{k−1})),
-    x = sort(w), computed in float64.
+    x = sort(w), computed in float64. At this very strength rounding decides whether the last two
+    clusters touch; a strength larger by a few units of rounding merges all.
 
     Args:
         w: (any shape) float: the weights, finite.
@@ -43,25 +45,39 @@ def all_merge_strength(w: Tensor) -> float:
         >>> all_merge_strength(torch.tensor([0.0, 1.0, 2.0, 3.0]))
         1.5
     """
-    if not w.is_floating_point():
-        raise DtypeError(f"weights must be a real floating-point tensor; given {w.dtype}")
+    if not isinstance(w, Tensor) or not w.is_floating_point():
+        given = w.dtype if isinstance(w, Tensor) else type(w).__name__
+        raise DtypeError(f"weights must be a real floating-point tensor; given {given}")
     if not bool(torch.isfinite(w).all()):
         raise DomainError("weights must be finite; given NaN or infinity; remove them first")
     x = w.detach().reshape(-1).to(torch.float64).sort().values
     d = x.numel()
     if d < 2:
         return 0.0
-    x = x - x.mean()
+    # Scaled by a power of two, exactly, so that sums and differences of huge weights are finite.
+    down = 2.0**-600 if float(x.abs().max()) > 2.0**400 else 1.0
+    x = x * down - (x * down).mean()
     left = x.cumsum(0)[:-1]
-    k = torch.arange(1, d, dtype=torch.float64)
+    k = torch.arange(1, d, dtype=torch.float64, device=x.device)
     # The centered sums of the two sides are opposite, so one prefix sum gives both means.
     gap = -left / (d - k) - left / k
-    return max(0.0, float(gap.max()) * (d - 1) / d)
+    return max(0.0, float(gap.max()) * (d - 1) / d / down)
 
 
 def _check_strength(strength: float) -> None:
     if not strength >= 0:
         raise DomainError(f"strength must be a number ≥ 0; given {strength}")
+
+
+def _check_density(density: Callable[[float], float], support: tuple[float, float]) -> None:
+    if not support[0] < support[1]:
+        raise DomainError(f"support must be an interval (a, b) with a < b; given {support}")
+    total, _ = quad(density, *support, limit=200)
+    if not abs(total - 1) < 1e-3:
+        raise DomainError(
+            f"density must integrate to 1 over the support {support}; found {total:.6g}; if it "
+            f"has a narrow peak far from 0, give the interval around the peak as the support"
+        )
 
 
 def predicted_unique_fraction(
@@ -80,7 +96,7 @@ def predicted_unique_fraction(
         The predicted fraction; negative when the hypothesis 2 g max p < 1 fails badly.
 
     Raises:
-        DomainError: if the strength is negative or NaN.
+        DomainError: if the strength is negative or NaN, or the density does not integrate to 1.
 
     Claims: sharing.C16.
 
@@ -89,6 +105,7 @@ def predicted_unique_fraction(
         0.5
     """
     _check_strength(strength)
+    _check_density(density, support)
     squared, _ = quad(lambda x: density(x) ** 2, *support, limit=200)
     return 1.0 - 2.0 * strength * float(squared)
 
@@ -141,12 +158,17 @@ def predicted_largest_fraction(strength: float) -> float:
         0.7196
     """
     _check_strength(strength)
-    if strength <= math.sqrt(math.pi / 2):
+    if math.isinf(strength):
+        return 1.0
+    # Near 0, g·erf(a/√2) − a is (g/g_c − 1)·a minus a cubic term, whose zero is at about `small`.
+    small = math.sqrt(max(0.0, 6 * (1 - math.sqrt(math.pi / 2) / strength))) if strength else 0.0
+    if small == 0.0:
         return 0.0
-    # a ↦ g·erf(a/√2) is concave, so from a = g the iteration falls to the positive solution.
-    a = strength
-    for _ in range(10_000):
-        a, previous = strength * math.erf(a / math.sqrt(2)), a
-        if previous - a <= 1e-14 * strength:
-            break
-    return a / strength
+
+    def excess(a: float) -> float:
+        return strength * math.erf(a / math.sqrt(2)) - a
+
+    lower = small / 2
+    if excess(lower) <= 0:  # within rounding of the critical strength
+        return 0.0
+    return float(brentq(excess, lower, strength, xtol=1e-15 * strength)) / strength

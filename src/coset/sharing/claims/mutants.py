@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coset.sharing.prox import prox_sharing
+
 __all__ = [
     "Change",
     "first_gap_strength",
@@ -19,6 +21,7 @@ __all__ = [
     "median_split_strength",
     "mutant",
     "mutant_blocks",
+    "no_strength_gradient",
     "summed_jacobian",
     "threshold_first",
     "threshold_scaled",
@@ -176,6 +179,19 @@ def identity_jacobian(w: Tensor, strength: float) -> Tensor:
     """
     out: Tensor = _IdentityJacobian.apply(w, strength)  # type: ignore[no-untyped-call]
     return out
+
+
+def no_strength_gradient(w: Tensor, strength: float) -> Tensor:
+    """Return the right values with the right gradient in the weights and none in the strength.
+
+    Args:
+        w: (any shape) float.
+        strength: g ≥ 0.
+
+    Returns:
+        A tensor like `w`.
+    """
+    return prox_sharing(w, float(torch.as_tensor(strength).detach()))
 
 
 def summed_jacobian(w: Tensor, strength: float) -> Tensor:

@@ -188,8 +188,8 @@ def C6(prox: Prox = prox_sharing, *, preset: str, generator: torch.Generator) ->
     """Judge sharing.C6: seven identities on every case."""
     errors = []
     for w, g in random_cases(preset, generator):
-        worst, name = max(_symmetry_errors(prox, w, g, generator))
-        errors.append((worst, as_json(w, g, law=name)))
+        found = _symmetry_errors(prox, w, g, generator)
+        errors += [(error, as_json(w, g, law=name)) for error, name in found]
     return largest_error(errors, "seven conservation laws and symmetries")
 
 
