@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from coset.report.compact import MAX_ROWS, compact_table, compared_columns
+from coset.report.compact import EXCERPT_ROWS, MAX_ROWS, compact_table, compared_columns
 from coset.report.runs import view_experiments
 from report.synthetic import experiment, number, run
 
@@ -43,8 +43,16 @@ def test_a_single_run_has_no_setting_that_varies():
 def test_unfinished_runs_have_no_rows_and_long_tables_are_cut():
     runs = [run([{"a": i} for i in range(MAX_ROWS + 2)]), run([], {"seed": 1}, status="failed")]
     table = _table(runs)
-    assert (len(table.rows), table.num_left_out) == (MAX_ROWS, 2)
+    assert (len(table.rows), table.num_left_out) == (EXCERPT_ROWS, MAX_ROWS + 2 - EXCERPT_ROWS)
     assert {anchor for anchor, _ in table.rows} == {runs[0].anchor}
+
+
+def test_an_excerpt_shows_rows_of_each_run():
+    runs = [run([{"a": i} for i in range(MAX_ROWS)], {"seed": seed}) for seed in range(3)]
+    anchors = [anchor for anchor, _ in _table(runs).rows]
+    assert [anchors.count(r.anchor) for r in runs] == [EXCERPT_ROWS // 3] * 3
+    many = [run([{"a": seed}], {"seed": seed}) for seed in range(MAX_ROWS + 5)]
+    assert (len(_table(many).rows), _table(many).num_left_out) == (MAX_ROWS, 5)
 
 
 @pytest.mark.parametrize("entry", ["text", {}, {"ours": None}, {"ours": {"column": 5}}])

@@ -32,6 +32,8 @@ def _run(config, context):
 
     Raises:
         ConfigError: never.
+
+    Claims: sharing.C19.
     """
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from coset.report.formats import as_text, number
-from coset.report.runs import RunGroup
+from coset.report.runs import RunGroup, StoredRun
 
 __all__ = ["CompactTable", "compact_table", "compared_columns"]
 
 MAX_RESULTS = 5
 MAX_ROWS = 30
+EXCERPT_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def compact_table(group: RunGroup, preferred: Sequence[str]) -> CompactTable:
         preferred: result columns to show first, where they exist.
 
     Returns:
-        The table, with at most `MAX_RESULTS` results and `MAX_ROWS` rows.
+        The table, with at most `MAX_RESULTS` results; of more than `MAX_ROWS` rows an excerpt.
     """
     pairs = [(run, row) for run in group.finished for row in run.rows]
     first = [name for name in preferred if any(name in row for _, row in pairs)]
@@ -81,9 +82,15 @@ def compact_table(group: RunGroup, preferred: Sequence[str]) -> CompactTable:
                 *(number(row.get(name)) for name in results),
             ),
         )
-        for run, row in pairs[:MAX_ROWS]
+        for run, row in _shown(group, len(pairs))
     )
-    return CompactTable(settings, results, rows, max(0, len(pairs) - MAX_ROWS))
+    return CompactTable(settings, results, rows, len(pairs) - len(rows))
+
+
+def _shown(group: RunGroup, num_rows: int) -> list[tuple[StoredRun, Mapping[str, Any]]]:
+    """Return all rows, or the first few of each run where the whole would be no summary."""
+    most = num_rows if num_rows <= MAX_ROWS else max(1, EXCERPT_ROWS // len(group.finished))
+    return [(run, row) for run in group.finished for row in run.rows[:most]][:MAX_ROWS]
 
 
 def _varies(values: Sequence[Any]) -> bool:

@@ -54,6 +54,8 @@ def _sections(owner: Any) -> dict[str, str]:
         if _SECTION.fullmatch(line):
             name = line[:-1]
             continue
+        if line.startswith("Claims:"):  # the page links them
+            continue
         if line and not line[0].isspace():
             name = ""
         found.setdefault(name, []).append(line)
