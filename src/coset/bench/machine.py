@@ -6,10 +6,11 @@ import importlib.metadata
 import os
 import platform
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from coset.core.provenance import git
 
 __all__ = [
     "checkout_folder",
@@ -143,23 +144,9 @@ def commit_facts(root: Path | None) -> dict[str, Any]:
     """
     if root is None:
         return {"commit": "", "changed": []}
-    commit = _git(root, "rev-parse", "HEAD")
-    status = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "src")
+    commit = git(root, "rev-parse", "HEAD") or ""
+    status = git(root, "status", "--porcelain", "--untracked-files=all", "--", "src") or ""
     return {"commit": commit.strip(), "changed": sorted(line[3:] for line in status.splitlines())}
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def _cpu_fields() -> dict[str, str]:

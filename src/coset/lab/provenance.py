@@ -7,13 +7,12 @@ import hashlib
 import importlib.util
 import os
 import platform
-import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import coset
+from coset.core.provenance import cpu_model, git, package_version
 
 __all__ = ["environment", "source_digest"]
 
@@ -38,12 +37,12 @@ def environment(module: str, num_threads: int) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "coset": coset.__version__,
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: package_version(name) for name in _PACKAGES},
         "commit": commit,
         "uncommitted_changes": has_changes,
         "source_sha256": source_digest(module),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "num_cpus": _num_cpus(),
         "num_threads": num_threads,
         "gpu": _gpu_model(),
@@ -91,48 +90,14 @@ def _digest_of_sources(own: Path | None) -> str:
 
 
 @functools.cache
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-@functools.cache
 def _commit() -> tuple[str | None, bool | None]:
     package = Path(coset.__file__).parent
-    top = _git(package, "rev-parse", "--show-toplevel")
+    top = git(package, "rev-parse", "--show-toplevel")
     # An installed coset may lie inside another project's repository, whose commit says nothing.
     if not top or Path(top).resolve() != package.parent.parent.resolve():
         return None, None
-    status = _git(package, "status", "--porcelain", "--untracked-files=no")
-    return _git(package, "rev-parse", "HEAD") or None, None if status is None else bool(status)
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-@functools.cache
-def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
+    status = git(package, "status", "--porcelain", "--untracked-files=no")
+    return git(package, "rev-parse", "HEAD") or None, None if status is None else bool(status)
 
 
 def _num_cpus() -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import coset
 from coset.core.backends import backends
+from coset.core.provenance import cpu_model, git, package_version
 from coset.report.formats import as_text
 from coset.report.links import checkout_folder
 from coset.report.runs import StoredRun
@@ -62,16 +60,16 @@ def view_environment(runs: Sequence[StoredRun]) -> EnvironmentView:
         The environment.
     """
     root = checkout_folder()
-    commit = _git(root, "rev-parse", "HEAD") if root else None
-    changed = len((_git(root, "status", "--porcelain") or "").splitlines()) if root else 0
+    commit = git(root, "rev-parse", "HEAD") if root else None
+    changed = len((git(root, "status", "--porcelain") or "").splitlines()) if root else 0
     shown = "not a checkout" if root is None else commit or "unknown"
     facts = [
         ("coset", coset.__version__),
         ("commit", f"{shown}, {changed} changed or new files" if changed else shown),
         ("python", platform.python_version()),
-        *((name, _version(name)) for name in PACKAGES),
+        *((name, package_version(name) or "not installed") for name in PACKAGES),
         ("system", f"{platform.system()} {platform.machine()}"),
-        ("CPU", _cpu_model()),
+        ("CPU", cpu_model()),
         ("CPUs", str(os.cpu_count() or "unknown")),
     ]
     try:
@@ -98,35 +96,3 @@ def _fact(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {as_text(entry)}" for name, entry in value.items())
     return as_text(value)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _git(root: Path, *words: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
