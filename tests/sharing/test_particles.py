@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError, DtypeError, ShapeError, UnsupportedError
 from coset.core.numerics import tolerance
 from coset.sharing.particles import simulate_particles
 from coset.sharing.prox import prox_sharing
@@ -60,3 +60,52 @@ def test_empty_single_and_errors():
         simulate_particles(torch.tensor([math.nan]), [1.0])
     with pytest.raises(DtypeError, match="int64"):
         simulate_particles(torch.arange(2), [1.0])
+
+
+@pytest.mark.parametrize(
+    ("w", "error", "match"),
+    [
+        ([0.0, 1.0], DtypeError, "given list; make one with torch.tensor"),
+        (torch.zeros(2, dtype=torch.complex64), DtypeError, "w.real and w.imag"),
+        (torch.zeros(2).to(torch.float8_e5m2), DtypeError, "float8_e5m2; convert with w.float"),
+        (torch.eye(2).to_sparse(), UnsupportedError, "to_dense"),
+    ],
+)
+def test_what_is_no_dense_real_tensor_is_refused(w, error, match):
+    with pytest.raises(error, match=match):
+        simulate_particles(w, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("times", "error", "match"),
+    [
+        (5.0, DtypeError, r"given 5.0; write \[5.0\]"),
+        (None, DtypeError, "given None"),
+        ("12", DtypeError, "given '12'"),
+        (["a"], DtypeError, "given 'a' of type str"),
+        ([True], DtypeError, "given True"),
+        (torch.tensor(5.0), ShapeError, "one dimension"),
+        (torch.ones(1, 1), ShapeError, "one dimension"),
+        ([10**400], DomainError, "math.inf"),
+        ([math.nan], DomainError, "given nan"),
+    ],
+)
+def test_times_that_are_no_numbers_are_refused(times, error, match):
+    with pytest.raises(error, match=match):
+        simulate_particles(torch.zeros(2), times)
+
+
+@pytest.mark.parametrize("scale", [1.6e308, 2.0**1000])
+def test_weights_near_the_end_of_float64(scale):
+    w = torch.tensor([1.0, -0.5, 0.25, -1.0, -1.0], dtype=torch.float64)
+    times = [0.0, 0.3, 0.9]
+    plain = simulate_particles(w, [*times, math.inf])
+    found = simulate_particles(w * scale, [*(t * scale for t in times), math.inf])
+    assert bool(torch.isfinite(found.positions).all())
+    assert float((found.positions / scale - plain.positions).abs().max()) <= 1e-15
+    assert torch.equal(found.masses, plain.masses)
+    for event, right in zip(found.events, plain.events, strict=True):
+        assert (event.start, event.split, event.stop) == (right.start, right.split, right.stop)
+        assert abs(event.position / scale - right.position) <= 1e-15
+        if right.time * scale < 1.7e308:
+            assert abs(event.time / scale - right.time) <= 1e-15

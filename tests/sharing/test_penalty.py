@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
+import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import DtypeError, RangeError
+from coset.core.errors import DomainError, DtypeError, RangeError, UnsupportedError
 from coset.core.numerics import tolerance
-from coset.sharing.penalty import pairwise_penalty
+from coset.sharing.penalty import pairwise_penalty, read_number
 from coset.sharing.reference import pairwise_penalty_reference
 
 
@@ -68,3 +72,67 @@ def test_errors():
     with pytest.raises(RangeError, match="dim"):
         pairwise_penalty(torch.zeros(3), dim=1)
     assert pairwise_penalty(torch.tensor([0.0, float("nan")])).isnan()
+
+
+def test_only_the_result_may_overflow():
+    # d²/4 pairs of distance 2 · 1e308, over d − 1 = 3, is beyond float64; a fourth of it is not.
+    w = torch.tensor([1e308, -1e308, 1e308, -1e308], dtype=torch.float64)
+    assert float(pairwise_penalty(w)) == math.inf
+    assert float(pairwise_penalty(w / 4)) == pytest.approx(5e307 * (4 / 3), rel=1e-15)
+    assert float(pairwise_penalty(w[:2] * 0.8)) == pytest.approx(1.6e308, rel=1e-15)
+    assert float(pairwise_penalty(w[[0, 0, 0]])) == 0.0
+    small = torch.tensor([3e38, -3e38])
+    assert float(pairwise_penalty(small)) == math.inf
+    wide = pairwise_penalty(small.double())
+    assert float(wide) == pytest.approx(2 * float(small[0]), rel=1e-15)
+    assert float(pairwise_penalty(torch.tensor([3e38, 2e38, 3e38]))) == pytest.approx(1e38)
+
+
+def test_the_gradient_of_large_weights_and_groups_beside_them():
+    w = torch.tensor([[1e308, -1e308, -1.2e308], [1.0, 2.0, 4.0]], dtype=torch.float64)
+    w.requires_grad_()
+    found = pairwise_penalty(w / 2, dim=1)
+    assert found[1] == 1.5
+    pairwise_penalty(w, dim=1).sum().backward()
+    assert w.grad.tolist() == [[1.0, 0.0, -1.0], [-1.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("w", "error", "match"),
+    [
+        ([1.0, 2.0], DtypeError, "given list; make one with torch.tensor"),
+        (torch.zeros(2, dtype=torch.complex64), DtypeError, "w.real and w.imag"),
+        (torch.zeros(2).to(torch.float8_e4m3fn), DtypeError, "w.float"),
+        (torch.eye(2).to_sparse(), UnsupportedError, "w.to_dense"),
+    ],
+)
+def test_advice_fits_what_was_given(w, error, match):
+    with pytest.raises(error, match=match):
+        pairwise_penalty(w)
+
+
+@pytest.mark.parametrize("dim", [0.5, "0", (0,)])
+def test_a_dimension_is_an_integer(dim):
+    with pytest.raises(DtypeError, match="dim must be an integer"):
+        pairwise_penalty(torch.zeros(2, 2), dim=dim)
+
+
+@pytest.mark.parametrize(
+    "value", [2, 2.0, np.float32(2), np.int8(2), np.array(2.0), torch.tensor(2), Fraction(2)]
+)
+def test_real_numbers_are_read(value):
+    found = read_number(value, "x")
+    assert (type(found), found) == (float, 2.0)
+
+
+@pytest.mark.parametrize(
+    "value", ["2", None, True, 2j, np.array(True), np.ones(1), [2], torch.tensor(1j)]
+)
+def test_what_is_no_real_number_is_refused(value):
+    with pytest.raises(DtypeError, match="x must be a real number"):
+        read_number(value, "x")
+
+
+def test_a_number_beyond_float64_is_refused():
+    with pytest.raises(DomainError, match=r"math\.inf"):
+        read_number(10**5000, "x")

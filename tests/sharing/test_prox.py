@@ -237,3 +237,44 @@ def test_rewind_with_l1_zeroes_blocks_by_their_full_motion():
     w = torch.tensor([-4.0, 1.0, 1.0, 6.0], dtype=torch.float64)
     assert prox_sharing(w, 1.5, l1=1.5, rewind=0.5).tolist() == [-2.5, 0.0, 0.0, 4.5]
     assert prox_sharing(w, 1.5, l1=1.0, rewind=0.5).tolist() == [-2.75, 0.5, 0.5, 4.75]
+
+
+@pytest.mark.parametrize(
+    ("w", "error", "match"),
+    [
+        ([1.0], DtypeError, "given list; make one with torch.tensor"),
+        (torch.zeros(3, dtype=torch.complex64), DtypeError, "w.real and w.imag"),
+        (torch.zeros(3).to(torch.float8_e4m3fn), DtypeError, "w.float"),
+        (torch.eye(3).to_sparse(), UnsupportedError, "w.to_dense"),
+    ],
+)
+def test_advice_fits_what_was_given(w, error, match):
+    with pytest.raises(error, match=match):
+        prox_sharing(w, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"dim": 0.5}, DtypeError, "dim must be an integer"),
+        ({"rewind": "a"}, DtypeError, "rewind must be a real number; given 'a'"),
+        ({"rewind": None}, DtypeError, "rewind must be a real number; given None"),
+        ({"rewind": math.nan}, DomainError, "rewind must lie"),
+        ({"strength": 10**400}, DomainError, "strength must fit a float64"),
+        ({"l1": 10**400}, DomainError, "l1 must fit a float64"),
+        ({"strength": None}, DtypeError, "strength must be a real number"),
+        ({"strength": True}, DtypeError, "strength must be a real number"),
+        ({"strength": np.ones(2)}, DtypeError, "strength must be a real number"),
+    ],
+)
+def test_arguments_of_a_wrong_type(options, error, match):
+    with pytest.raises(error, match=match):
+        prox_sharing(torch.zeros(2, 2), **{"strength": 1.0, **options})
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16, np.array, torch.tensor])
+def test_numbers_of_other_libraries(kind):
+    w = torch.tensor([0.0, 0, 3], dtype=torch.float64)
+    found = prox_sharing(w, kind(1.0), l1=kind(0.25), rewind=kind(0.5))
+    assert torch.equal(found, prox_sharing(w, 1.0, l1=0.25, rewind=0.5))
+    assert prox_sharing(w[None], np.int64(1), dim=np.int64(1)).tolist() == [[0.5, 0.5, 2.0]]

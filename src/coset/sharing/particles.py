@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError, DtypeError, ShapeError
+from coset.sharing.penalty import check_weights, read_number
 
 __all__ = ["MergeEvent", "ParticleHistory", "simulate_particles"]
+
+# Magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are finite. The
+# prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
+_HUGE, _DOWN = 2.0**700, 2.0**-600
 
 
 @dataclass(frozen=True)
@@ -121,12 +126,19 @@ class _Clusters:
 
 
 def _checked(w: Tensor, times: Sequence[float] | Tensor) -> tuple[Tensor, list[float]]:
-    if not w.is_floating_point():
-        raise DtypeError(f"weights must be a real floating-point tensor; given {w.dtype}")
+    check_weights(w)
     flat = w.detach().reshape(-1).to("cpu", torch.float64)
     if not bool(torch.isfinite(flat).all()):
         raise DomainError("weights must be finite; given NaN or infinity; remove them first")
-    listed = [float(time) for time in times]
+    if isinstance(times, Tensor) and times.dim() != 1:
+        raise ShapeError(
+            f"times must have one dimension; given shape {tuple(times.shape)}; "
+            f"use times.reshape(-1)"
+        )
+    if not isinstance(times, Iterable) or isinstance(times, (str, bytes)):
+        raise DtypeError(f"times must be a sequence of numbers; given {times!r}; write [5.0]")
+    given = times.tolist() if isinstance(times, Tensor) else times
+    listed = [read_number(time, "each of times") for time in given]
     wrong = [time for time in listed if not time >= 0]
     if wrong:
         raise DomainError(f"times must be numbers ≥ 0; given {wrong[0]}")
@@ -145,10 +157,13 @@ def simulate_particles(w: Tensor, times: Sequence[float] | Tensor) -> ParticleHi
         times: when to look, each ≥ 0 (inf: after the last merge), in any order.
 
     Returns:
-        The history; its events are those up to the latest of the times.
+        The history; its events are those up to the latest of the times. The time of a merge
+        beyond 1.8e308 is inf.
 
     Raises:
-        DtypeError: if `w` is not a real floating-point tensor.
+        DtypeError: if `w` is not a real floating-point tensor, or a time not a real number.
+        ShapeError: if `times` is a tensor without exactly one dimension.
+        UnsupportedError: if `w` is sparse.
         DomainError: if a weight is not finite or a time is negative or NaN.
 
     Complexity: O(d log d) for all merges, O(d) a time.
@@ -165,18 +180,22 @@ def simulate_particles(w: Tensor, times: Sequence[float] | Tensor) -> ParticleHi
     flat, listed = _checked(w, times)
     d = flat.numel()
     x, order = flat.sort(stable=True)
-    clusters = _Clusters(x.tolist())
+    scale = _DOWN if d and float(x.abs().max()) >= _HUGE else 1.0
+    clusters = _Clusters((x * scale).tolist())
     shape = (len(listed), d)
     positions = torch.empty(shape, dtype=torch.float64)
     velocities, masses = torch.empty_like(positions), torch.empty(shape, dtype=torch.int64)
     events: list[MergeEvent] = []
     for i in sorted(range(len(listed)), key=listed.__getitem__):
         # At time 0 the prox is the identity: ties are separate particles until time passes.
-        until = listed[i] if listed[i] > 0 else -math.inf
+        until = listed[i] * scale if listed[i] > 0 else -math.inf
         while event := clusters.next_event(events[-1].time if events else 0.0, until):
             events.append(event)
-        state = clusters.state(listed[i])
+        state = clusters.state(listed[i] * scale)
         for target, values in zip((positions, velocities, masses), state, strict=True):
             target[i, order] = torch.tensor(values, dtype=target.dtype)
+    if scale != 1.0:
+        positions /= scale
+        events = [replace(e, time=e.time / scale, position=e.position / scale) for e in events]
     seen = torch.tensor(listed, dtype=torch.float64)
     return ParticleHistory(seen, positions, velocities, masses, velocities.sum(1), tuple(events))

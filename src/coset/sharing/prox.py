@@ -9,8 +9,9 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, ShapeError, UnsupportedError
 from coset.sharing.autograd import METHODS, ProxRows, prox_rows
+from coset.sharing.penalty import check_dim, check_weights, read_number
 
 __all__ = ["ClusterInfo", "prox_sharing"]
 
@@ -46,11 +47,7 @@ class ClusterInfo:
 
 
 def _check_weights(w: Tensor, method: str) -> None:
-    if not isinstance(w, Tensor) or not w.is_floating_point():
-        given = w.dtype if isinstance(w, Tensor) else type(w).__name__
-        raise DtypeError(
-            f"weights must be a real floating-point tensor; given {given}; convert with w.float()"
-        )
+    check_weights(w)
     if type(w).__name__ == "DTensor":
         raise UnsupportedError(
             "the prox needs a whole group on one device; given a sharded tensor; gather it with "
@@ -67,11 +64,10 @@ def _check_weights(w: Tensor, method: str) -> None:
 def _per_row(value: float | Tensor, name: str, batch: torch.Size, num_rows: int) -> Tensor:
     """Return a strength or l1 as one float64 number for each row."""
     if not isinstance(value, Tensor):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise DtypeError(f"{name} must be a number or a tensor; given {type(value).__name__}")
-        if math.isnan(value) or value < 0:
-            raise DomainError(f"{name} must be a number ≥ 0; given {value}")
-        return torch.full((num_rows,), float(value), dtype=torch.float64)
+        number = read_number(value, name)
+        if math.isnan(number) or number < 0:
+            raise DomainError(f"{name} must be a number ≥ 0; given {number}")
+        return torch.full((num_rows,), number, dtype=torch.float64)
     if value.is_complex() or value.dtype == torch.bool:
         raise DtypeError(f"{name} must be real; given {value.dtype}")
     wide = value.to("cpu", torch.float64)
@@ -153,9 +149,9 @@ def prox_sharing(
 
     Args:
         w: (any shape) float: the weights, not changed.
-        strength: g ≥ 0: a number, a 0-d tensor, or with `dim` one number for each group (shape of
-            `w` without `dim`). 0 copies w bit for bit, every weight its own cluster; inf gives the
-            mean.
+        strength: g ≥ 0: a number, a 0-d array or tensor, or with `dim` a tensor with one number for
+            each group (shape of `w` without `dim`). 0 copies w bit for bit, every weight its own
+            cluster; inf gives the mean.
         l1: l ≥ 0, like `strength`: adds l ‖u‖₁, that is a soft threshold after the sharing.
         rewind: ρ in [0, 1]: tie by the full strength, but move by (1 − ρ) of the way only; 1
             replaces each cluster by its mean. Not a proximal map unless 0.
@@ -170,11 +166,13 @@ def prox_sharing(
         Differentiable, twice, in `w`, `strength` and `l1`.
 
     Raises:
-        DtypeError: if `w` is not a real floating-point tensor, or strength or l1 not a real number.
+        DtypeError: if `w` is not a real floating-point tensor of 16 bits or more, strength, l1 or
+            rewind not a real number, or `dim` not an integer.
         DomainError: if strength or l1 is negative or NaN, rewind outside [0, 1], or w not finite.
         ShapeError: if a strength or l1 per group has not the shape of the groups.
         RangeError: if `dim` is out of range.
-        UnsupportedError: for an unknown method, a sharded tensor, or a tensor not on the CPU.
+        UnsupportedError: for an unknown method, or a tensor that is sharded, sparse or not on the
+            CPU.
 
     Complexity: O(d) for sorting and pooling a group of floats; about 30 bytes a weight of memory.
 
@@ -185,12 +183,10 @@ def prox_sharing(
         tensor([4.0000, 0.0000, 0.2500, 0.2500, 1.5000])
     """
     _check_weights(w, method)
-    if not 0 <= rewind <= 1:
+    rho = read_number(rewind, "rewind")
+    if not 0 <= rho <= 1:
         raise DomainError(f"rewind must lie in [0, 1]; given {rewind}")
-    if dim is not None and not -w.dim() <= dim < w.dim():
-        raise RangeError(
-            f"dim must lie in [{-w.dim()}, {w.dim()}) for shape {tuple(w.shape)}; given {dim}"
-        )
+    check_dim(w, dim)
     grouped = w.reshape(-1) if dim is None else w.movedim(dim, -1)
     batch, d = grouped.shape[:-1], grouped.shape[-1]
     num_rows = math.prod(batch)
@@ -199,11 +195,11 @@ def prox_sharing(
         rows = rows.to(torch.float32)
     g = _per_row(strength, "strength", batch, num_rows)
     threshold = _per_row(l1, "l1", batch, num_rows)
-    has_l1 = isinstance(l1, Tensor) or l1 != 0
+    has_l1 = isinstance(l1, Tensor) or bool(l1 != 0)
     needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (rows, g, threshold))
     apply: Any = prox_rows if not needs_grad or torch.compiler.is_compiling() else ProxRows.apply
     out, index, tests = apply(
-        rows, g, threshold, float(rewind), has_l1, needs_grad or return_info, check_finite, method
+        rows, g, threshold, rho, has_l1, needs_grad or return_info, check_finite, method
     )
     result = out.to(w.dtype).reshape(grouped.shape)
     result = result.reshape(w.shape) if dim is None else result.movedim(-1, dim)
