@@ -10,14 +10,19 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from coset.core.errors import ConfigError, DtypeError, ShapeError, UnsupportedError
+from coset.core.errors import ConfigError, CosetError, DomainError, ShapeError, UnsupportedError
+from coset.sharing.penalty import check_weights, read_number
 
 __all__ = [
     "Mode",
     "Momentum",
     "average_buffers",
+    "check_finite",
     "check_members",
+    "check_optimizer",
     "check_settings",
+    "check_values",
+    "deviation",
     "places_of",
     "read_groups",
 ]
@@ -65,6 +70,22 @@ def check_settings(
         )
 
 
+def check_optimizer(optimizer: object) -> None:
+    """Refuse what is not a torch optimizer.
+
+    Args:
+        optimizer: as given.
+
+    Raises:
+        ConfigError: if it has no parameter groups.
+    """
+    if not isinstance(getattr(optimizer, "param_groups", None), list):
+        raise ConfigError(
+            f"optimizer must be a torch.optim.Optimizer; given {type(optimizer).__name__}; "
+            f"write ProxSharing(torch.optim.SGD(model.parameters(), lr=0.1), groups)"
+        )
+
+
 def read_groups(
     groups: Sequence[Mapping[str, Any]], mode: Mode, kappa: float | None
 ) -> list[dict[str, Any]]:
@@ -84,21 +105,37 @@ def read_groups(
         ShapeError: if a vector is to be shared by rows.
         UnsupportedError: if a parameter is sharded, or a key does not fit the mode.
     """
-    if not groups:
+    if isinstance(groups, (Mapping, Tensor, str)) or not isinstance(groups, Iterable):
+        raise ConfigError(
+            f"groups must be a sequence of dictionaries; given {type(groups).__name__}; "
+            f"write groups=[dict(params=model.layer.weight, strength=1e-3)]"
+        )
+    listed = list(groups)
+    if not listed:
         raise ConfigError(
             "groups must hold at least one group; given none; "
             "write groups=[dict(params=model.layer.weight, strength=1e-3)]"
         )
-    return [_read_group(given, mode, kappa) for given in groups]
+    return [_read_group(given, mode, kappa) for given in listed]
 
 
 def _read_group(given: Mapping[str, Any], mode: Mode, kappa: float | None) -> dict[str, Any]:
-    if unknown := sorted(set(given) - {"params", *_DEFAULTS}):
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"each of groups must be a dictionary; given {type(given).__name__}; "
+            f"write groups=[dict(params=model.layer.weight, strength=1e-3)]"
+        )
+    if unknown := sorted(map(str, set(given) - {"params", *_DEFAULTS})):
         raise ConfigError(
             f"a group's keys must be among params, {', '.join(_DEFAULTS)}; "
             f"given {', '.join(unknown)}"
         )
     params = given.get("params", ())
+    if not isinstance(params, Iterable):
+        raise ConfigError(
+            f"params must be a tensor or a sequence of tensors; given {params!r} of type "
+            f"{type(params).__name__}"
+        )
     params = [params] if isinstance(params, Tensor) else list(params)
     if not params:
         raise ConfigError("a group must hold at least one parameter; given an empty `params`")
@@ -117,16 +154,39 @@ def _read_group(given: Mapping[str, Any], mode: Mode, kappa: float | None) -> di
             )
     elif group["kappa"] is not None:
         raise ConfigError("kappa belongs to mode='dual_averaging'; in mode='prox' set strength")
-    _check_values(group)
+    check_values(group)
+    for name in ("strength", "l1", "kappa", "rewind"):
+        group[name] = None if group[name] is None else _setting(group, name)
     return group
 
 
-def _check_values(group: Mapping[str, Any]) -> None:
+def _setting(group: Mapping[str, Any], name: str) -> float:
+    try:
+        return read_number(group[name], name)
+    except CosetError as error:
+        raise ConfigError(str(error)) from error
+
+
+def check_values(group: Mapping[str, Any]) -> None:
+    """Refuse impossible values of a group's settings.
+
+    Args:
+        group: from `read_groups`; its settings may have been changed since.
+
+    Raises:
+        ConfigError: if strength, l1, kappa, rewind or group is impossible.
+        DtypeError: if a parameter is not real floating-point.
+        ShapeError: if a vector is to be shared by rows.
+        UnsupportedError: if a parameter is sharded or sparse.
+    """
     for name in ("strength", "l1", "kappa"):
         value = group[name]
-        if value is not None and not (math.isfinite(value) and value >= 0):
+        if name == "kappa" and value is None:
+            continue
+        number = _setting(group, name)
+        if not (math.isfinite(number) and number >= 0):
             raise ConfigError(f"{name} must be a finite number ≥ 0; given {value!r}")
-    if not 0 <= group["rewind"] <= 1:
+    if not 0 <= _setting(group, "rewind") <= 1:
         raise ConfigError(f"rewind must lie in [0, 1]; given {group['rewind']!r}")
     if group["group"] not in _GROUPINGS:
         raise ConfigError(f"group must be one of {_GROUPINGS}; given {group['group']!r}")
@@ -150,8 +210,7 @@ def _check_parameter(p: object, grouping: str) -> None:
                 f"weight sharing needs all weights of a group in one process; given a {name} of "
                 f"shape {tuple(p.shape)}; replicate this parameter (DDP) or gather it first"
             )
-    if not p.is_floating_point():
-        raise DtypeError(f"params must be real floating-point tensors; given {p.dtype}")
+    check_weights(p, "each of params")
     if grouping == "row" and p.ndim < 2:
         raise ShapeError(f"group='row' needs at least 2 dimensions; given shape {tuple(p.shape)}")
 
@@ -195,6 +254,52 @@ def check_members(groups: Iterable[Mapping[str, Any]], places: Mapping[int, int]
                     f"in group {seen[id(p)]} and in group {i}"
                 )
             seen[id(p)] = i
+
+
+def check_finite(w: Tensor, what: str) -> None:
+    """Refuse NaN and infinity.
+
+    Args:
+        w: dense, real floating-point.
+        what: what to call it.
+
+    Raises:
+        DomainError: naming the tensor, its shape, and the first place.
+    """
+    # NaN is passed on by both ends, so that two numbers tell, without a mask as large as `w`.
+    if not w.numel() or all(bool(torch.isfinite(end)) for end in torch.aminmax(w)):
+        return
+    place = tuple((~torch.isfinite(w)).nonzero()[0].tolist())
+    raise DomainError(
+        f"weights must be finite; {what} of shape {tuple(w.shape)} holds {float(w[place])} at "
+        f"index {place}; no weight was changed by this step; restore the weights first"
+    )
+
+
+def deviation(w: Tensor, dim: int | None = None, *, correction: int = 0) -> Tensor:
+    """Return the standard deviation in float64, without overflow on the way.
+
+    Args:
+        w: finite.
+        dim: the dimension of each group; None: the whole tensor.
+        correction: 0 for the population's, 1 for the unbiased variance.
+
+    Returns:
+        () float64, or the shape of `w` without `dim`; 0 for empty groups; inf only if it exceeds
+        float64.
+    """
+    wide = w.to(torch.float64)
+    wide = wide.reshape(1, -1) if dim is None else wide.movedim(dim, -1)
+    if wide.shape[-1] <= correction:
+        found = wide.new_zeros(wide.shape[:-1])
+    else:
+        # Squares of very large and very small numbers leave float64; powers of two are exact.
+        largest = wide.abs().amax(-1, keepdim=True)
+        scale = torch.ones_like(largest)
+        scale = scale.masked_fill(largest >= 2.0**400, 2.0**-600)
+        scale = scale.masked_fill(largest <= 2.0**-400, 2.0**600)
+        found = (wide * scale).std(dim=-1, correction=correction) / scale.squeeze(-1)
+    return found.squeeze(0) if dim is None else found
 
 
 def average_buffers(

@@ -19,8 +19,12 @@ from coset.sharing.optimizer.groups import (
     Mode,
     Momentum,
     average_buffers,
+    check_finite,
     check_members,
+    check_optimizer,
     check_settings,
+    check_values,
+    deviation,
     places_of,
     read_groups,
 )
@@ -29,6 +33,9 @@ from coset.sharing.prox import prox_sharing
 __all__ = ["ProxSharing"]
 
 _STATE_VERSION = 1
+
+# New values of some parameters, and their clusters if buffers are to be averaged.
+_Change = tuple[list[Tensor], list[Tensor], Tensor | None]
 
 
 class ProxSharing:
@@ -67,8 +74,9 @@ class ProxSharing:
         param_groups: the sharing groups; settings may be changed between steps.
 
     Raises:
-        ConfigError: if there are no groups, a key is unknown, a value is impossible, a parameter is
-            not in the optimizer or is in two groups.
+        ConfigError: if there are no groups, a key is unknown, a value is impossible or of a wrong
+            type, a parameter is not in the optimizer or is in two groups.
+        DtypeError: if a parameter is not real floating-point of 16 bits or more.
         UnsupportedError: if a parameter is sharded (DTensor, FSDP): the map needs the whole group.
             Replicated parameters (DDP) are fine.
 
@@ -94,6 +102,7 @@ class ProxSharing:
         ramp_steps: int = 0,
         momentum: Momentum = "keep",
     ) -> None:
+        check_optimizer(optimizer)
         check_settings(every, mode, kappa, ramp_steps, momentum)
         self.optimizer = optimizer
         self.every, self.mode, self.ramp_steps = every, mode, ramp_steps
@@ -117,19 +126,29 @@ class ProxSharing:
     def step(self) -> None:
         """Apply the proximal map; call it after ``optimizer.step()``.
 
-        Raises:
-            DomainError: if a strength is negative, or a weight is NaN or infinite.
-            ConfigError: if the parameters of a group "all" have different learning rates.
+        All or nothing: if it raises, weights, buffers and counters are as before.
 
-        Complexity: O(d log d) time for a group of d weights.
+        Raises:
+            DomainError: if a weight is NaN or infinite, at any strength, or a learning rate is
+                negative.
+            ConfigError: if the parameters of a group "all" have different learning rates, or a
+                setting was changed to an impossible value.
+
+        Complexity: O(d log d) time for a group of d weights; the new weights of all groups are
+        held in memory until every one is computed.
         """
-        self._num_steps += 1
-        for i, group in enumerate(self.param_groups):
-            for j, place in enumerate(self._places[i]):
-                self._summed_lr[i][j] += float(self.optimizer.param_groups[place]["lr"])
-            if self._num_steps % self.every == 0:
-                self._apply(i, group)
-                self._summed_lr[i] = [0.0] * len(self._summed_lr[i])
+        num_steps = self._num_steps + 1
+        summed = [
+            [
+                lr + float(self.optimizer.param_groups[place]["lr"])
+                for lr, place in zip(sums, places, strict=True)
+            ]
+            for sums, places in zip(self._summed_lr, self._places, strict=True)
+        ]
+        if num_steps % self.every == 0:
+            self._apply(summed, num_steps)
+            summed = [[0.0] * len(sums) for sums in summed]
+        self._num_steps, self._summed_lr = num_steps, summed
 
     def attach(self) -> RemovableHandle:
         """Run `step` after each ``optimizer.step()`` by itself.
@@ -150,71 +169,84 @@ class ProxSharing:
         self._handle = self.optimizer.register_step_post_hook(lambda *_: self.step())
         return self._handle
 
-    def _apply(self, i: int, group: dict[str, Any]) -> None:
-        params: list[Tensor] = group["params"]
-        sources = params
-        if self.mode == "dual_averaging":
-            for p, (z, shown) in zip(params, self._iterates[i], strict=True):
-                z += p - shown
-            sources = [z for z, _ in self._iterates[i]]
-        if group["group"] == "all":
-            self._share_together(i, group, sources)
-        else:
-            for j, source in enumerate(sources):
-                self._share_alone(i, j, group, source)
-        if self.mode == "dual_averaging":
-            for p, (_, shown) in zip(params, self._iterates[i], strict=True):
+    def _apply(self, summed: list[list[float]], num_steps: int) -> None:
+        """Check every weight, compute every new value, and only then write them."""
+        for i, group in enumerate(self.param_groups):
+            check_values(group)
+            for j, p in enumerate(group["params"]):
+                check_finite(p, f"params[{j}] of sharing group {i}")
+        sources = [self._sources(i, group) for i, group in enumerate(self.param_groups)]
+        changes: list[_Change] = []
+        for group, lrs, tensors in zip(self.param_groups, summed, sources, strict=True):
+            ramp = min(1.0, num_steps / self.ramp_steps) if self.ramp_steps else 1.0
+            if group["group"] == "all":
+                changes.append(self._share_together(group, lrs, tensors, ramp))
+                continue
+            for p, lr, source in zip(group["params"], lrs, tensors, strict=True):
+                w = source.reshape(source.shape[0], -1) if group["group"] == "row" else source
+                values, labels = self._prox(group, lr, w, ramp)
+                changes.append(([p], [values], labels))
+        for params, parts, labels in changes:
+            for p, part in zip(params, parts, strict=True):
+                p.copy_(part.reshape(p.shape))
+            if labels is not None:
+                average_buffers(self.optimizer, params, labels)
+        for pairs, tensors, group in zip(self._iterates, sources, self.param_groups, strict=False):
+            for (z, shown), source, p in zip(pairs, tensors, group["params"], strict=True):
+                z.copy_(source)
                 shown.copy_(p)
 
-    def _share_alone(self, i: int, j: int, group: dict[str, Any], source: Tensor) -> None:
-        rows = group["group"] == "row"
-        w = source.reshape(source.shape[0], -1) if rows else source
-        values = self._prox(group, self._summed_lr[i][j], w, [group["params"][j]])
-        group["params"][j].copy_(values.reshape(source.shape))
+    def _sources(self, i: int, group: dict[str, Any]) -> list[Tensor]:
+        """Return what the map is applied to: the weights, or the optimizer's own iterate."""
+        params: list[Tensor] = group["params"]
+        if self.mode == "prox":
+            return params
+        moved = [z + (p - shown) for p, (z, shown) in zip(params, self._iterates[i], strict=True)]
+        for j, z in enumerate(moved):
+            check_finite(z, f"the optimizer's iterate of params[{j}] of sharing group {i}")
+        return moved
 
-    def _share_together(self, i: int, group: dict[str, Any], sources: list[Tensor]) -> None:
-        if self.mode == "prox" and len(set(self._summed_lr[i])) > 1:
+    def _share_together(
+        self, group: dict[str, Any], lrs: list[float], sources: list[Tensor], ramp: float
+    ) -> _Change:
+        if self.mode == "prox" and len(set(lrs)) > 1:
             raise ConfigError(
                 f"the parameters of a group 'all' must have one learning rate; summed over the "
-                f"last {self.every} steps theirs are {self._summed_lr[i]}; put them into one torch "
+                f"last {self.every} steps theirs are {lrs}; put them into one torch "
                 f"parameter group or share them one tensor at a time"
             )
         w = torch.cat([source.reshape(-1) for source in sources])
-        values = self._prox(group, self._summed_lr[i][0], w, group["params"])
-        sizes = [p.numel() for p in group["params"]]
-        for p, part in zip(group["params"], torch.split(values, sizes), strict=True):
-            p.copy_(part.reshape(p.shape))
+        values, labels = self._prox(group, lrs[0], w, ramp)
+        parts = torch.split(values.reshape(-1), [p.numel() for p in group["params"]])
+        return group["params"], list(parts), labels
 
-    def _prox(self, group: dict[str, Any], lr: float, w: Tensor, params: list[Tensor]) -> Tensor:
-        """Return the proximal map of `w` and average the buffers of `params` if asked to."""
+    def _prox(
+        self, group: dict[str, Any], lr: float, w: Tensor, ramp: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the proximal map of `w`, and the clusters if buffers are to be averaged."""
         dim = -1 if group["group"] == "row" else None
-        strength, l1 = self._strengths(group, lr, w, dim)
+        strength, l1 = self._strengths(group, lr, w, dim, ramp)
         zero = not torch.as_tensor(strength).any()
         if zero and l1 == 0.0:
-            return w
-        average = self.momentum == "average" and not zero
+            return w, None
         options = {"l1": l1, "rewind": group["rewind"], "dim": dim}
-        if not average:
-            shared: Tensor = prox_sharing(w, strength, **options)
-            return shared
+        if zero or self.momentum == "keep":
+            return prox_sharing(w, strength, **options), None
         values, info = prox_sharing(w, strength, return_info=True, **options)
         labels = info.index.to(torch.int64)
         if dim is not None:  # clusters are counted in each row
             labels = labels + (info.counts.cumsum(0) - info.counts)[:, None]
-        average_buffers(self.optimizer, params, labels)
-        return values
+        return values, labels
 
     def _strengths(
-        self, group: dict[str, Any], lr: float, w: Tensor, dim: int | None
+        self, group: dict[str, Any], lr: float, w: Tensor, dim: int | None, ramp: float
     ) -> tuple[float | Tensor, float]:
         if self.mode == "prox":
             scale = self.every if group["l1_absolute"] else lr
             return lr * group["strength"], scale * group["l1"]
-        ramp = min(1.0, self._num_steps / self.ramp_steps) if self.ramp_steps else 1.0
-        wide = w.to(torch.float64)
-        if dim is None:
-            return ramp * group["kappa"] * float(wide.std(correction=0)), 0.0
-        return ramp * group["kappa"] * wide.std(dim=dim, correction=0), 0.0
+        if ramp * group["kappa"] == 0:
+            return 0.0, 0.0
+        return ramp * group["kappa"] * deviation(w, dim), 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to continue, as tensors and plain containers.
