@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from coset.core.errors import FileFormatError
+from coset.core.errors import DomainError, FileFormatError
 from coset.core.files import dump_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["COMMANDS"]
 
@@ -28,7 +33,7 @@ def prox(
     Example: coset sharing prox 0 1 10 11 --strength 0.75
 
     Args:
-        values: the numbers.
+        values: the numbers, at least one.
         strength: how far they are pulled, at least 0.
         l1: soft threshold afterwards, at least 0.
         json: print JSON.
@@ -37,10 +42,17 @@ def prox(
 
     from coset.sharing.prox import prox_sharing
 
+    if not values:
+        raise DomainError(
+            "prox needs at least one value; given none; "
+            "write: coset sharing prox 0 1 10 11 --strength 0.75"
+        )
     w = torch.tensor(values, dtype=torch.float64)
     out, info = prox_sharing(w, strength, l1=l1, return_info=True)
+    # The soft threshold makes clusters equal without tying them, and strength 0 ties no equals.
+    counts = {"num_distinct": _num_distinct(out), "num_clusters": info.num_clusters}
     if json:
-        print(dump_json({"values": out.tolist(), "num_clusters": info.num_clusters}), end="")
+        print(dump_json({"values": out.tolist(), **counts}), end="")
         return 0
     table = Table(box=None, padding=(0, 1))
     for heading in ("value", "becomes", "cluster"):
@@ -49,7 +61,10 @@ def prox(
         table.add_row(f"{before:g}", f"{after:.6g}", str(cluster))
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{len(values)} values, {info.num_clusters} distinct")
+    summary = f"{len(values)} values, {counts['num_distinct']} distinct"
+    if counts["num_distinct"] != counts["num_clusters"]:
+        summary += f" in {counts['num_clusters']} clusters"
+    console.print(summary)
     return 0
 
 
@@ -61,7 +76,9 @@ def clusters(
 ) -> int:
     """Show, for each tensor of a checkpoint, how many distinct values some strengths would leave.
 
-    The strength counts in units of the tensor's standard deviation. The file is only read.
+    The strength counts in units of the tensor's standard deviation. Values of 8 bits are read as
+    float32. A tensor that holds NaN or infinity is skipped, and the exit code is then 1. The file
+    is only read.
 
     Example: coset sharing clusters model.safetensors --strength 0.01 0.1 1.0
 
@@ -70,54 +87,90 @@ def clusters(
         strength: strengths in units of each tensor's standard deviation.
         json: print JSON.
     """
+    wrong = [g for g in strength if not (math.isfinite(g) and g >= 0)]
+    if wrong or not strength:
+        given = f"{wrong[0]:g}" if wrong else "none"
+        raise DomainError(f"each strength must be a finite number ≥ 0; given {given}")
     rows = _cluster_rows(file, strength)
     if json:
         print(dump_json(rows), end="")
-        return 0
+    else:
+        _print_rows(rows, strength)
+    skipped = [f"{row['tensor']} {row['skipped']}" for row in rows if row["skipped"]]
+    if skipped:
+        print(f"{len(skipped)} of {len(rows)} skipped: {'; '.join(skipped)}", file=sys.stderr)
+    return 1 if skipped else 0
+
+
+def _print_rows(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> None:
     table = Table(box=None, padding=(0, 1))
     table.add_column("tensor", overflow="fold")
-    for heading in ("weights", "distinct", *(f"g = {g:g} σ" for g in strength)):
+    for heading in ("weights", "distinct", *(f"g = {g:g} σ" for g in strengths)):
         table.add_column(heading, justify="right")
     for row in rows:
-        counts = [f"{count:,}" for count in row["num_clusters"]]
-        table.add_row(
-            escape(row["tensor"]), f"{row['num_weights']:,}", f"{row['num_distinct']:,}", *counts
-        )
+        if row["skipped"]:
+            counts = ["skipped", *("–" for _ in strengths)]
+        else:
+            counts = [f"{count:,}" for count in (row["num_distinct"], *row["distinct_after"])]
+        table.add_row(escape(row["tensor"]), f"{row['num_weights']:,}", *counts)
     Console(highlight=False).print(table)
-    return 0
 
 
 def _cluster_rows(file: Path, strengths: tuple[float, ...]) -> list[dict[str, Any]]:
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     from coset.core.model_files import inspect_file
-    from coset.sharing.prox import prox_sharing
 
     inspect_file(file)  # refuses damaged files with a message that names the place
     rows = []
-    with safe_open(str(file), framework="pt") as stored:
-        for name in sorted(stored.keys()):
-            w = stored.get_tensor(name)
-            if not w.is_floating_point() or w.numel() < 2:
-                continue
-            scale = float(w.double().std())
-            if scale == 0:  # all equal: already one cluster at every strength
-                counts = [1 for _ in strengths]
-            else:
-                infos = [prox_sharing(w, g * scale, return_info=True)[1] for g in strengths]
-                counts = [info.num_clusters for info in infos]
-            rows.append(
-                {
-                    "tensor": name,
-                    "num_weights": w.numel(),
-                    "num_distinct": w.unique().numel(),
-                    "strengths": [g * scale for g in strengths],
-                    "num_clusters": counts,
-                }
-            )
+    try:
+        with safe_open(str(file), framework="pt") as stored:
+            for name in sorted(stored.keys()):
+                w = stored.get_tensor(name)
+                if w.is_floating_point() and w.numel() >= 2:
+                    rows.append({"tensor": name, "num_weights": w.numel(), **_count(w, strengths)})
+    except SafetensorError as error:
+        raise FileFormatError(f"{file} is no readable safetensors file: {error}") from error
     if not rows:
         raise FileFormatError(f"{file} holds no floating-point tensor with at least two weights")
     return rows
+
+
+def _num_distinct(w: Any) -> int:
+    count: int = w.unique().numel()
+    return count
+
+
+def _count(w: Tensor, strengths: tuple[float, ...]) -> dict[str, Any]:
+    """Return what one tensor's row says beside its name and size."""
+    import torch
+
+    from coset.sharing.optimizer.groups import deviation
+    from coset.sharing.prox import prox_sharing
+
+    row: dict[str, Any] = dict.fromkeys(
+        ("num_distinct", "strengths", "num_clusters", "distinct_after", "skipped")
+    )
+    try:
+        w = w.float() if w.element_size() == 1 else w
+        finite = torch.isfinite(w)
+    except NotImplementedError:  # less than 8 bits
+        return {**row, "skipped": f"is of {w.dtype}, which torch cannot convert"}
+    if not bool(finite.all()):
+        place = tuple((~finite).nonzero()[0].tolist())
+        return {**row, "skipped": f"holds {float(w[place])} at index {place}"}
+    # Strengths near the end of float64 stay finite on scaled weights; powers of two are exact.
+    scale = 2.0**-600 if float(w.abs().max()) >= 2.0**700 else 1.0
+    sigma = float(deviation(w * scale, correction=1))
+    row.update(num_distinct=_num_distinct(w), strengths=[], num_clusters=[], distinct_after=[])
+    for g in strengths:
+        out, info = prox_sharing(w * scale, g * sigma, return_info=True)
+        given = g * sigma / scale
+        row["strengths"].append(given if math.isfinite(given) else None)
+        # Equal weights are one cluster at every strength in units of their deviation, 0.
+        row["num_clusters"].append(info.num_clusters if sigma else 1)
+        row["distinct_after"].append(_num_distinct(out))
+    return row
 
 
 COMMANDS = {"prox": prox, "clusters": clusters}
