@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 import subprocess
 from importlib import metadata
@@ -11,7 +10,6 @@ from pathlib import Path
 __all__ = ["cpu_model", "git", "package_version"]
 
 
-@functools.cache
 def cpu_model() -> str:
     """Return the processor's name as the operating system gives it, or "unknown"."""
     try:

@@ -246,6 +246,7 @@ def C19(rows: Rows) -> ClaimResult:
     fall = float(np.mean(_accuracies(rows, "cnn", False)) - np.mean(_accuracies(rows, "cnn", True)))
     shapes = [float(r["circulance"]) for r in rows if r["method"] == "fc+sharing"]
     circulance = float(np.mean(shapes))
+    spread = max(abs(shape - circulance) for shape in shapes)
     refuted = fall < CNN_FALL or gain + half < 0
     shown = circulance >= CIRCULANT and gain + half > 0 and not refuted
     return ClaimResult(
@@ -253,12 +254,12 @@ def C19(rows: Rows) -> ClaimResult:
         measured=circulance,
         bound=CIRCULANT,
         detail=(
-            f"circulance of the tied filters {circulance:.2f} (needs {CIRCULANT}); shuffling costs "
-            f"the CNN {fall:.3f} (needs {CNN_FALL}); sharing changes accuracy by {gain:+.3f} "
-            f"(5 standard errors: ± {half:.3f})"
+            f"circulance of the tied filters {circulance:.2f} (farthest row: ± {spread:.3f}), "
+            f"needed {CIRCULANT}; shuffling costs the CNN {fall:.3f}, needed {CNN_FALL}; sharing "
+            f"changes accuracy by {gain:+.3f} (5 standard errors: ± {half:.3f})"
         ),
         sample_size=len(rows),
-        interval=(min(shapes), max(shapes)),
+        interval=(circulance - spread, circulance + spread),
         counterexample={"cnn_fall": fall, "gain": gain} if refuted else None,
         evidence={"gain": gain, "cnn_fall": fall, "circulance": circulance},
     )
