@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from coset.cli import main
 from coset.cli.dispatch import COMMANDS
@@ -77,11 +80,18 @@ def test_no_subject_shadows_a_command():
         (["run", "sharing.torus-digits", "--preset", "smok"], "did you mean smoke"),
         (["run", "sharing.torus-digits", "--set", "epochs=1"], "epochs"),
         (["run", "sharing.torus-digits", "--set", "num_epochs=x"], "num_epochs"),
+        (["run", "sharing.nope"], "no experiment"),
         (["sweep", "sharing.torus-digits", "--grid", "seed"], "field=a,b,c"),
+        (["sweep", "sharing.torus-digits", "--seeds", "0"], "seeds must be at least 1; given 0"),
+        (["sweep", "sharing.torus-digits", "--seeds", "-1"], "seeds must be at least 1; given -1"),
+        (["sweep", "sharing.torus-digits", "--workers", "0"], "num_workers"),
         (["data", "get", "mnst"], "did you mean mnist"),
         (["bench", "sharing.prx"], "did you mean sharing.prox"),
         (["inspect", "/nonexistent"], "cannot be read"),
         (["ssm"], "not built yet"),
+        (["verify", "ssm"], "ssm is not built yet; built: sharing"),
+        (["verify", "sharing.C7", "ssm.C1"], "ssm is not built yet; built: sharing"),
+        (["claims", "ssm"], "ssm is not built yet; built: sharing"),
         (["sharing", "prox", "1", "2", "--strength", "-1"], "strength"),
         (["sharing", "prox", "1", "nan", "--strength", "1"], "finite"),
     ],
@@ -92,6 +102,8 @@ def test_wrong_use_exits_2_with_one_clear_message(words, message, capsys):
     captured = capsys.readouterr()
     assert message in captured.err
     assert "Traceback" not in captured.err
+    # No progress of something that never began.
+    assert re.match(r"coset: .+\n\Z", captured.err, re.DOTALL)
     assert not captured.out
 
 
@@ -157,6 +169,126 @@ def test_a_mutant_that_survives_exits_1(capsys, monkeypatch):
     replace_claim(monkeypatch, mutants={"the right code": item.subject_under_test})
     assert main(["verify", "sharing.C7"]) == 1
     assert "not caught" in capsys.readouterr().out
+
+
+def test_verifying_nothing_is_never_a_success(capsys, monkeypatch):
+    monkeypatch.setattr("coset.lab.verify.claims_of", lambda subject: [])
+    monkeypatch.setattr("coset.lab.verify.all_claims", list)
+    assert main(["verify"]) == 2
+    assert main(["verify", "sharing", "--json"]) == 2
+    captured = capsys.readouterr()
+    assert "at least one claim; sharing has none" in captured.err
+    assert not captured.out
+
+
+BROKEN_VERDICTS = [
+    "[]",
+    "null",
+    "{}",
+    '{"seen": 5}',
+    '{"result": [1]}',
+    "5" * 5000,
+    "[" * 100_000,
+    '{"x": NaN}',
+    '{"claim": "sharing.C8"}',
+]
+
+
+@pytest.fixture
+def verdict(capsys, tmp_path):
+    """Return the stored verdict of sharing.C7."""
+    assert main(["verify", "sharing.C7", "--no-mutants"]) == 0
+    capsys.readouterr()
+    return tmp_path / "out" / "verify" / "sharing.C7.json"
+
+
+def listed(capsys) -> str:
+    """Return the line of sharing.C7 in the list of all claims, on a wide terminal."""
+    assert main(["claims"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(bool(re.match(r" ?sharing\.C\d", line)) for line in lines) > 10
+    return next(line for line in lines if "sharing.C7 " in line)
+
+
+@pytest.mark.parametrize("text", BROKEN_VERDICTS, ids=range(len(BROKEN_VERDICTS)))
+def test_an_unreadable_verdict_blocks_no_other(capsys, monkeypatch, verdict, text):
+    monkeypatch.setenv("COLUMNS", "200")
+    verdict.write_text(text)
+    assert "unreadable" in listed(capsys)
+    assert main(["claims", "sharing.C7"]) == 0
+    assert verdict.name in "".join(capsys.readouterr().out.split())
+    assert main(["claims", "sharing.C7", "--json"]) == 0
+    (described,) = json.loads(capsys.readouterr().out)
+    assert (described["seen"], described["last"]) == ("unreadable", {})
+
+
+def test_every_wrong_field_and_every_truncation_is_unreadable(capsys, verdict):
+    text = verdict.read_text()
+    record = json.loads(text)
+    wrong = [{**record, name: [1]} for name in ("claim", "seen", "preset", "version", "commit")]
+    wrong += [{**record, "result": value} for value in ([1], {}, {"detail": 1})]
+    for broken in [json.dumps(w) for w in wrong] + [text[:n] for n in range(0, len(text) - 2, 97)]:
+        verdict.write_text(broken)
+        assert main(["claims", "sharing.C7", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["seen"] == "unreadable", broken
+
+
+def test_last_seen_tells_preset_and_older_code(capsys, monkeypatch, verdict):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "holds, smoke" in listed(capsys)
+    assert "older code" not in listed(capsys)
+    record = json.loads(verdict.read_text())
+    for change in ({"commit": "0" * 40}, {"version": "0.0.0"}):
+        verdict.write_text(json.dumps({**record, **change}))
+        assert "holds, smoke, older code" in listed(capsys)
+
+
+def test_shown_code_opens_from_the_checkout(capsys):
+    assert main(["claims", "sharing.C7", "--json"]) == 0
+    (described,) = json.loads(capsys.readouterr().out)
+    root = Path(__file__).parents[2]
+    for place in [described["judge"], *described["realized_in"]]:
+        assert (root / place.partition(":")[0]).is_file(), place
+
+
+def test_inspect_folds_long_names_and_escapes_control_characters(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "60")
+    long, hostile = "layer." * 40 + "weight", "a\x1b[2Jb\u202ec[bold]"
+    save_file({long: torch.zeros(12, 345), hostile: torch.zeros(7)}, tmp_path / "x")
+    assert main(["inspect", str(tmp_path / "x")]) == 0
+    out = capsys.readouterr().out
+    cells = out.partition(" bytes")[2]
+    assert "".join(re.findall(r"^ ([layer.wight]+) ", cells, re.MULTILINE)).endswith(long)
+    assert "12×345" in out
+    assert "16,560" in out
+    assert r"a\x1b[2Jb\u202ec[bold]" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+BROKEN_PIPES = [
+    (["claims"], ""),
+    (["data", "list", "--json"], "1"),
+    (["verify", "--help"], ""),
+    (["--help"], "1"),
+    (["--version"], ""),
+]
+
+
+@pytest.mark.parametrize(("words", "buffering"), BROKEN_PIPES, ids=str)
+def test_a_broken_pipe_exits_141(words, buffering):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "coset", *words],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": buffering},
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_inspect_shows_a_saved_model(capsys, tmp_path):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from coset.cli.dispatch import run_command
 from coset.core.errors import CosetError
@@ -18,9 +21,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``coset``; default those of the process.
 
     Returns:
-        0 as expected, 1 not as expected, 2 wrong use, 130 stopped by Ctrl-C.
+        0 as expected, 1 not as expected, 2 wrong use, 130 stopped by Ctrl-C, 141 if the reader of
+        the output went away (as a shell says it of SIGPIPE).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _run(words)
+        finally:
+            # Here, not when the interpreter ends: the pipe of a short output breaks only now.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         return run_command(words)
     except CosetError as error:
@@ -32,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter ends without a complaint."""
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

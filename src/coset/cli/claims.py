@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.markup import escape
 
 from coset.cli.output import MARKS, console, print_json, table
+from coset.core.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from coset.core.claims import Claim
 
 __all__ = ["COMMAND"]
 
@@ -34,19 +39,22 @@ def claims(
         _print_one(described[0])
     else:
         rows = [
-            (c["id"], escape(c["title"]), c["kind"], c["expected"], MARKS.get(c["seen"], c["seen"]))
+            (c["id"], escape(c["title"]), c["kind"], c["expected"], _last_seen(c))
             for c in described
         ]
         console().print(table(("claim", "what", "kind", "expected", "last seen"), rows))
     return 0
 
 
-def _describe(claim: Any) -> dict[str, Any]:
+def _describe(claim: Claim) -> dict[str, Any]:
     from coset.core.claims import realized_in
-    from coset.core.files import output_folder, read_json
+    from coset.lab.verify import stored_verdict
 
-    stored = output_folder() / "verify" / f"{claim.id}.json"
-    last = read_json(stored) if stored.is_file() else {}
+    problem = ""
+    try:
+        last = stored_verdict(claim) or {}
+    except FileFormatError as error:
+        last, problem = {}, str(error)
     return {
         "id": claim.id,
         "title": claim.title,
@@ -55,14 +63,44 @@ def _describe(claim: Any) -> dict[str, Any]:
         "source": claim.source,
         "kind": claim.kind,
         "expected": claim.expected,
-        "seen": last.get("seen", "not run"),
+        "seen": "unreadable" if problem else last.get("seen", "not run"),
+        "is_older_code": bool(last) and _is_older(claim, last),
+        "problem": problem,
         "last": last,
-        "judge": f"{claim.file}:{claim.line}",
-        "realized_in": realized_in(claim),
+        "judge": _from_checkout(f"{claim.file}:{claim.line}"),
+        "realized_in": [_from_checkout(place) for place in realized_in(claim)],
         "test": claim.test,
         "experiment": claim.experiment,
         "mutants": list(claim.mutants),
     }
+
+
+def _is_older(claim: Claim, last: dict[str, Any]) -> bool:
+    """Tell whether other code than today's gave the verdict: another commit or another version."""
+    from coset import __version__
+    from coset.lab.provenance import environment
+
+    today = (environment(claim.judge.__module__, 1)["commit"], __version__)
+    return (last["commit"], last["version"]) != today
+
+
+def _from_checkout(place: str) -> str:
+    """Return "coset/file.py:1" as it opens in a checkout, "src/coset/file.py:1", if this is one."""
+    import coset
+
+    source = Path(coset.__file__).parent.parent
+    is_checkout = source.name == "src" and (source.parent / "pyproject.toml").is_file()
+    is_ours = (source / place.partition(":")[0]).is_file()
+    return f"src/{place}" if is_checkout and is_ours else place
+
+
+def _last_seen(claim: dict[str, Any]) -> str:
+    parts = [MARKS.get(claim["seen"], claim["seen"])]
+    if claim["last"]:
+        parts.append(escape(claim["last"]["preset"]))
+    if claim["is_older_code"]:
+        parts.append("[yellow]older code[/yellow]")
+    return ", ".join(parts)
 
 
 def _print_one(claim: dict[str, Any]) -> None:
@@ -76,8 +114,8 @@ def _print_one(claim: dict[str, Any]) -> None:
         ("source", escape(claim["source"])),
         ("kind", claim["kind"]),
         ("expected", claim["expected"]),
-        ("last seen", MARKS.get(claim["seen"], claim["seen"])),
-        ("measured", escape(result.get("detail", "–"))),
+        ("last seen", _last_seen(claim)),
+        ("measured", escape(claim["problem"] or result.get("detail", "–"))),
         ("judge", claim["judge"]),
         ("code", "\n".join(claim["realized_in"])),
         ("test", claim["test"]),

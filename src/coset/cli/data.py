@@ -57,9 +57,13 @@ def get(name: Annotated[str, tyro.conf.Positional], /, from_folder: Path | None 
         name: the data set.
         from_folder: take the files from here, and use no network.
     """
+    from coset.data import find_dataset
     from coset.data import get as bring
     from coset.lab.progress import Progress
 
+    if find_dataset(name).packaged:  # nothing to bring: no progress to show
+        print(bring(name, from_folder=from_folder))
+        return 0
     with Progress(f"get {name}", 0, unit="bytes") as progress:
         folder = bring(name, from_folder=from_folder, progress=progress.update)
     print(folder)

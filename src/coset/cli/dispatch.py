@@ -82,14 +82,15 @@ def _call(prog: str, command: Command | Mapping[str, Command], words: list[str])
 
 
 def _print_help() -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
-    console.print(
+    from coset.cli.output import console
+
+    out = console()
+    out.print(
         "[bold]coset[/bold]: structure in machine learning, every theorem a check you can run"
     )
-    console.print("\nusage: coset COMMAND …    (coset COMMAND --help shows an example)\n")
+    out.print("\nusage: coset COMMAND …    (coset COMMAND --help shows an example)\n")
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -98,5 +99,5 @@ def _print_help() -> None:
     table.add_section()
     for subject in built_subjects():
         table.add_row(subject.name, subject.title)
-    console.print(table)
-    console.print("\nexample: coset verify sharing.C5")
+    out.print(table)
+    out.print("\nexample: coset verify sharing.C5")

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from rich.markup import escape
 
-from coset.cli.output import console, print_json, table
+from coset.cli.output import console, print_json, printable, table
 
 __all__ = ["COMMAND"]
 
@@ -40,14 +40,19 @@ def inspect(file: Annotated[Path, tyro.conf.Positional], /, json: bool = False) 
         return 0
     out = console()
     name = summary.model_class or "no coset header: a plain safetensors file"
-    out.print(f"[bold]{escape(str(summary.path))}[/bold]  {escape(name)}")
+    out.print(f"[bold]{escape(printable(str(summary.path)))}[/bold]  {escape(name)}")
     for key, value in summary.arguments.items():
-        out.print(f"  {escape(str(key))} = {escape(repr(value))}")
+        out.print(f"  {escape(printable(key))} = {escape(repr(value))}")
     rows = [
-        (escape(t.name), t.dtype, "×".join(map(str, t.shape)) or "scalar", f"{t.num_bytes:,}")
+        (
+            escape(printable(t.name)),
+            t.dtype,
+            "×".join(map(str, t.shape)) or "scalar",
+            f"{t.num_bytes:,}",
+        )
         for t in summary.tensors
     ]
-    out.print(table(("tensor", "dtype", "shape", "bytes"), rows))
+    out.print(table(("tensor", "dtype", "shape", "bytes"), rows, fold_first=True))
     out.print(f"{len(rows)} tensors, {summary.num_bytes:,} bytes")
     return 0
 

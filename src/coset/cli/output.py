@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from coset.core.files import dump_json
 
-__all__ = ["MARKS", "console", "print_json", "table"]
+__all__ = ["MARKS", "console", "print_json", "printable", "table"]
 
 # Each verdict has a word, a sign and a color: none of them alone carries the meaning.
 MARKS = {
@@ -19,12 +20,35 @@ MARKS = {
     "open": "[dim]○ open[/dim]",
     "unavailable": "[dim]– unavailable[/dim]",
     "error": "[red]! error[/red]",
+    "unreadable": "[red]? unreadable[/red]",
 }
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a broken pipe to the command line; rich would exit with code 1, a verdict."""
+        raise BrokenPipeError(errno.EPIPE, "the reader of standard output is gone")
 
 
 def console() -> Console:
     """Return a console on standard output; plain text when that is not a terminal."""
-    return Console(highlight=False, soft_wrap=False)
+    return _Console(highlight=False, soft_wrap=False)
+
+
+def printable(text: str) -> str:
+    r"""Return foreign text so that it cannot steer a terminal.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text with every character that is not printable as its escape.
+
+    Example:
+        >>> printable("a\x1b[2J")
+        'a\\x1b[2J'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def print_json(value: Any) -> None:
@@ -36,20 +60,26 @@ def print_json(value: Any) -> None:
     print(dump_json(value), end="")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    title: str = "",
+    fold_first: bool = False,
+) -> Table:
     """Return a table without a frame; every column but the first may wrap.
 
     Args:
         columns: the headings.
         rows: the cells, as rich markup.
         title: printed above.
+        fold_first: the first column may wrap, too: for names of any length.
 
     Returns:
         The table.
     """
     result = Table(title=title or None, box=None, padding=(0, 1), title_justify="left")
     for number, column in enumerate(columns):
-        result.add_column(column, no_wrap=number == 0, overflow="fold")
+        result.add_column(column, no_wrap=number == 0 and not fold_first, overflow="fold")
     for row in rows:
         result.add_row(*row)
     return result

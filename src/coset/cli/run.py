@@ -67,19 +67,27 @@ def run_experiment(
 
     Returns:
         One record a grid point.
+
+    Raises:
+        UnknownNameError: if experiment or preset are unknown.
+        ConfigError: if an override, the grid or the number of workers does not fit.
     """
+    from coset.lab.experiments import find_experiment, points
     from coset.lab.progress import Progress
     from coset.lab.runner import run_preset
     from coset.lab.sweeps import LocalEngine
 
-    with Progress(experiment, 0, unit="runs") as progress:
+    # Wrong use is told before anything is shown.
+    num_runs = len(points(find_experiment(experiment), preset, overrides, grid, seeds))
+    engine = LocalEngine(workers)
+    with Progress(experiment, num_runs, unit="runs") as progress:
         return run_preset(
             experiment,
             preset,
             overrides,
             grid,
             seeds,
-            engine=LocalEngine(workers),
+            engine=engine,
             fresh=fresh,
             progress=progress.update,
         )
@@ -220,6 +228,8 @@ def sweep(
         fresh: run again although the rows are stored.
         json: print the records as JSON.
     """
+    if seeds is not None and seeds < 1:
+        raise ConfigError(f"seeds must be at least 1; given {seeds}")
     axes = parse_grid(grid)
     numbers = None if seeds is None else range(seeds)
     if dry_run:

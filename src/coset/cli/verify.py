@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from coset.cli.output import MARKS, console, print_json
+from coset.core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from coset.core.claims import Claim
@@ -49,6 +50,10 @@ def verify(
     from coset.lab.verify import verify as judge_all
 
     claims = select_claims(names)
+    if not claims:
+        raise UnknownNameError(
+            f"verify needs at least one claim; {', '.join(names) or 'coset'} has none"
+        )
     board = _Board(claims, enabled=not json)
     with board:
         verdicts = list(
