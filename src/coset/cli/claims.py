@@ -47,8 +47,8 @@ def claims(
 
 
 def _describe(claim: Claim) -> dict[str, Any]:
+    from coset.cli.verdicts import stored_verdict
     from coset.core.claims import realized_in
-    from coset.lab.verify import stored_verdict
 
     problem = ""
     try:
