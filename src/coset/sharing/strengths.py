@@ -10,7 +10,8 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError
+from coset.sharing.penalty import check_weights
 
 __all__ = [
     "all_merge_strength",
@@ -45,9 +46,7 @@ def all_merge_strength(w: Tensor) -> float:
         >>> all_merge_strength(torch.tensor([0.0, 1.0, 2.0, 3.0]))
         1.5
     """
-    if not isinstance(w, Tensor) or not w.is_floating_point():
-        given = w.dtype if isinstance(w, Tensor) else type(w).__name__
-        raise DtypeError(f"weights must be a real floating-point tensor; given {given}")
+    check_weights(w)
     if not bool(torch.isfinite(w).all()):
         raise DomainError("weights must be finite; given NaN or infinity; remove them first")
     x = w.detach().reshape(-1).to(torch.float64).sort().values
