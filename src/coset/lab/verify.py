@@ -20,8 +20,6 @@ from coset.lab.store import RunStore
 
 __all__ = ["record_of", "select_claims", "verify"]
 
-PRESETS = ("smoke", "cpu", "paper")
-
 
 def select_claims(names: Sequence[str]) -> list[Claim]:
     """Return the claims that the names stand for.
