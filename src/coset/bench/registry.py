@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from coset.bench.case import Case
 from coset.core.errors import ConfigError, UnknownNameError
+from coset.core.provenance import source_place
 from coset.core.registry import SUBJECTS, built_subjects, load
 
 __all__ = ["Benchmark", "all_benchmarks", "benchmark", "find_benchmark"]
@@ -85,7 +85,7 @@ def benchmark(
                 f"benchmark ids must differ; {id!r} is registered by {known.module} and by "
                 f"{make.__module__}; rename one"
             )
-        file, line = inspect.getsourcefile(make) or "", inspect.getsourcelines(make)[1]
+        file, line = source_place(make)
         _BENCHMARKS[id] = Benchmark(
             id, title, tuple(sizes), dict(variants), make, small_sizes, make.__module__, file, line
         )

@@ -78,9 +78,9 @@ def _describe(claim: Claim) -> dict[str, Any]:
 def _is_older(claim: Claim, last: dict[str, Any]) -> bool:
     """Tell whether other code than today's gave the verdict: another commit or another version."""
     from coset import __version__
-    from coset.lab.provenance import environment
+    from coset.lab.provenance import checkout_commit
 
-    today = (environment(claim.judge.__module__, 1)["commit"], __version__)
+    today = (checkout_commit()[0], __version__)
     return (last["commit"], last["version"]) != today
 
 

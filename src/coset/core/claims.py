@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from coset.core.errors import ConfigError, UnknownNameError
+from coset.core.provenance import source_place
 from coset.core.registry import SUBJECTS, built_subjects, find_subject, load
 
 __all__ = [
@@ -165,7 +166,7 @@ def claim(
         previous = _CLAIMS.get(id)
         if previous is not None and previous.judge.__module__ != judge.__module__:
             raise ConfigError(f"claim {id} is registered twice: {previous.file}:{previous.line}")
-        file, line = _place(judge)
+        file, line = source_place(judge)
         _CLAIMS[id] = Claim(
             id=id,
             title=title,
@@ -220,13 +221,6 @@ def _default_of_first(id: str, judge: Judge) -> Callable[..., Any]:
             f"function as its default"
         )
     return default
-
-
-def _place(judge: Judge) -> tuple[str, int]:
-    path = Path(inspect.getsourcefile(judge) or "?")
-    parts = path.parts
-    start = len(parts) - 1 - parts[::-1].index("coset") if "coset" in parts else len(parts) - 1
-    return "/".join(parts[start:]), judge.__code__.co_firstlineno
 
 
 def claims_of(subject: str) -> list[Claim]:

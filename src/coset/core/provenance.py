@@ -1,13 +1,16 @@
-"""What is known of the machine and the checkout: processor, package versions, git's answers."""
+"""Where things come from: processor, package versions, git's answers, a function's place."""
 
 from __future__ import annotations
 
+import inspect
 import platform
 import subprocess
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-__all__ = ["cpu_model", "git", "package_version"]
+__all__ = ["cpu_model", "git", "package_version", "source_place"]
 
 
 def cpu_model() -> str:
@@ -58,3 +61,18 @@ def git(folder: Path, *words: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.rstrip("\n")
+
+
+def source_place(function: Callable[..., Any]) -> tuple[str, int]:
+    """Return where a function is written.
+
+    Args:
+        function: a Python function.
+
+    Returns:
+        Its file, from the package's name on ("coset/sharing/prox.py"; the bare file name outside
+        of the package), and its first line, decorators included.
+    """
+    parts = Path(inspect.getsourcefile(function) or "?").parts
+    start = len(parts) - 1 - parts[::-1].index("coset") if "coset" in parts else len(parts) - 1
+    return "/".join(parts[start:]), function.__code__.co_firstlineno

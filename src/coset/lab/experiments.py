@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import inspect
 import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coset.core.errors import ConfigError, UnknownNameError
+from coset.core.provenance import source_place
 from coset.core.registry import SUBJECTS, built_subjects, load
 from coset.lab.configs import canonical, leaves, to_json
 from coset.lab.overrides import format_override, parse_assignments, replace_fields
@@ -159,7 +158,7 @@ def experiment(
             raise ConfigError(
                 f"experiment {id} is registered twice: {previous.file}:{previous.line}; rename one"
             )
-        file, line = _place(run)
+        file, line = source_place(run)
         _EXPERIMENTS[id] = Experiment(
             id=id,
             title=title,
@@ -202,13 +201,6 @@ def _check_presets(id: str, presets: Mapping[str, Preset]) -> tuple[dict[str, Pr
                 replace_fields(config, {key: value})
         checked[name] = Preset(config, grid)
     return checked, config_class
-
-
-def _place(run: Run) -> tuple[str, int]:
-    path = Path(inspect.getsourcefile(run) or "?")
-    parts = path.parts
-    start = len(parts) - 1 - parts[::-1].index("coset") if "coset" in parts else len(parts) - 1
-    return "/".join(parts[start:]), run.__code__.co_firstlineno
 
 
 def experiments_of(subject: str) -> list[Experiment]:

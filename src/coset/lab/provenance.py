@@ -14,7 +14,7 @@ from typing import Any
 import coset
 from coset.core.provenance import cpu_model, git, package_version
 
-__all__ = ["environment", "source_digest"]
+__all__ = ["checkout_commit", "environment", "source_digest"]
 
 _PACKAGES = ("torch", "numpy", "scipy", "numba", "safetensors")
 
@@ -33,7 +33,7 @@ def environment(module: str, num_threads: int) -> dict[str, Any]:
     Returns:
         Versions, commit, source digest, CPU, GPU, threads and platform, as JSON values.
     """
-    commit, has_changes = _commit()
+    commit, has_changes = checkout_commit()
     return {
         "python": platform.python_version(),
         "coset": coset.__version__,
@@ -90,7 +90,8 @@ def _digest_of_sources(own: Path | None) -> str:
 
 
 @functools.cache
-def _commit() -> tuple[str | None, bool | None]:
+def checkout_commit() -> tuple[str | None, bool | None]:
+    """Return the checkout's commit and whether files changed since; ``None`` if there is none."""
     package = Path(coset.__file__).parent
     top = git(package, "rev-parse", "--show-toplevel")
     # An installed coset may lie inside another project's repository, whose commit says nothing.

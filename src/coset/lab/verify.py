@@ -13,7 +13,7 @@ from coset.core.errors import UnknownNameError
 from coset.core.files import output_folder, write_json
 from coset.core.judging import Judged, judge
 from coset.core.registry import SUBJECTS, built_subjects
-from coset.lab.provenance import environment
+from coset.lab.provenance import checkout_commit
 from coset.lab.records import rows_of
 from coset.lab.runner import run_preset
 from coset.lab.store import RunStore
@@ -130,7 +130,7 @@ def record_of(claim: Claim, judged: Judged) -> dict[str, Any]:
         "test": claim.test,
         "experiment": claim.experiment,
         "version": __version__,
-        "commit": environment(claim.judge.__module__, 1)["commit"],
+        "commit": checkout_commit()[0],
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return {**judged.to_json(), **described}
