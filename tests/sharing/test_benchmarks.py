@@ -6,7 +6,7 @@ import torch
 
 from coset.bench import find_benchmark, run_benchmark
 from coset.bench.session import Session
-from coset.sharing.benchmarks import STRENGTH, VARIANTS, prepare_weights, prox_case
+from coset.sharing.benchmarks.prox import STRENGTH, VARIANTS, prepare_weights, prox_case
 
 
 def make(size, name, seed=0):

@@ -1,4 +1,4 @@
-"""The front doors of the subject: ``coset sharing prox`` and ``coset sharing clusters``."""
+"""``coset sharing clusters``: how many distinct values some strengths would leave."""
 
 from __future__ import annotations
 
@@ -18,54 +18,7 @@ from coset.core.files import dump_json
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["COMMANDS"]
-
-
-def prox(
-    values: Annotated[tuple[float, ...], tyro.conf.Positional],
-    /,
-    strength: float,
-    l1: float = 0.0,
-    json: bool = False,
-) -> int:
-    """Move a few numbers together by the proximal map, and show which become equal.
-
-    Example: coset sharing prox 0 1 10 11 --strength 0.75
-
-    Args:
-        values: the numbers, at least one.
-        strength: how far they are pulled, at least 0.
-        l1: soft threshold afterwards, at least 0.
-        json: print JSON.
-    """
-    import torch
-
-    from coset.sharing.prox import prox_sharing
-
-    if not values:
-        raise DomainError(
-            "prox needs at least one value; given none; "
-            "write: coset sharing prox 0 1 10 11 --strength 0.75"
-        )
-    w = torch.tensor(values, dtype=torch.float64)
-    out, info = prox_sharing(w, strength, l1=l1, return_info=True)
-    # The soft threshold makes clusters equal without tying them, and strength 0 ties no equals.
-    counts = {"num_distinct": _num_distinct(out), "num_clusters": info.num_clusters}
-    if json:
-        print(dump_json({"values": out.tolist(), **counts}), end="")
-        return 0
-    table = Table(box=None, padding=(0, 1))
-    for heading in ("value", "becomes", "cluster"):
-        table.add_column(heading, justify="right")
-    for before, after, cluster in zip(values, out.tolist(), info.index.tolist(), strict=True):
-        table.add_row(f"{before:g}", f"{after:.6g}", str(cluster))
-    console = Console(highlight=False)
-    console.print(table)
-    summary = f"{len(values)} values, {counts['num_distinct']} distinct"
-    if counts["num_distinct"] != counts["num_clusters"]:
-        summary += f" in {counts['num_clusters']} clusters"
-    console.print(summary)
-    return 0
+__all__ = ["clusters"]
 
 
 def clusters(
@@ -171,6 +124,3 @@ def _count(w: Tensor, strengths: tuple[float, ...]) -> dict[str, Any]:
         row["num_clusters"].append(info.num_clusters if sigma else 1)
         row["distinct_after"].append(_num_distinct(out))
     return row
-
-
-COMMANDS = {"prox": prox, "clusters": clusters}

@@ -1,0 +1,10 @@
+"""The front doors of the subject, ``coset sharing …``."""
+
+from __future__ import annotations
+
+from coset.sharing.commands.clusters import clusters
+from coset.sharing.commands.prox import prox
+
+__all__ = ["COMMANDS"]
+
+COMMANDS = {"prox": prox, "clusters": clusters}
