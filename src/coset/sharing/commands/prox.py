@@ -43,7 +43,7 @@ def prox(
     w = torch.tensor(values, dtype=torch.float64)
     out, info = prox_sharing(w, strength, l1=l1, return_info=True)
     # The soft threshold makes clusters equal without tying them, and strength 0 ties no equals.
-    counts = {"num_distinct": out.unique().numel(), "num_clusters": info.num_clusters}
+    counts = {"num_distinct": len(set(out.tolist())), "num_clusters": info.num_clusters}
     if json:
         print(dump_json({"values": out.tolist(), **counts}), end="")
         return 0
