@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.util
 import os
 import platform
 import sys
@@ -13,14 +11,11 @@ from typing import Any
 
 import coset
 from coset.core.provenance import cpu_model, git, package_version
+from coset.lab.sources import source_digest
 
-__all__ = ["checkout_commit", "environment", "source_digest"]
+__all__ = ["checkout_commit", "environment"]
 
 _PACKAGES = ("torch", "numpy", "scipy", "numba", "safetensors")
-
-# The code that can change a row: the foundations, and a subject without its presentation.
-_FOUNDATIONS = ("core", "groups", "scan", "train", "data")
-_PRESENTATION = ("claims", "figures", "benchmarks", "commands")
 
 
 def environment(module: str, num_threads: int) -> dict[str, Any]:
@@ -47,46 +42,6 @@ def environment(module: str, num_threads: int) -> dict[str, Any]:
         "num_threads": num_threads,
         "gpu": _gpu_model(),
     }
-
-
-def source_digest(module: str) -> str:
-    """Return a digest of the code that an experiment's rows can depend on.
-
-    Args:
-        module: where the experiment is defined.
-
-    Returns:
-        64 hexadecimal digits: of the foundations of coset and of the experiment's own package,
-        without its claims, figures, benchmarks and commands.
-    """
-    names = module.split(".")
-    if names[0] == "coset" and len(names) > 1:
-        return _digest_of_sources(Path(coset.__file__).parent / names[1])
-    return _digest_of_sources(_source_file(module))
-
-
-def _source_file(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    origin = spec.origin if spec else getattr(sys.modules.get(module), "__file__", None)
-    return Path(origin) if origin else None
-
-
-@functools.cache
-def _digest_of_sources(own: Path | None) -> str:
-    package = Path(coset.__file__).parent
-    folders = [package / name for name in _FOUNDATIONS]
-    files = [path for folder in folders for path in folder.rglob("*.py")]
-    if own is not None:
-        files += own.rglob("*.py") if own.is_dir() else [own]
-    digest = hashlib.sha256()
-    for path in sorted(set(files)):
-        if path.stem not in _PRESENTATION and path.parent.name not in _PRESENTATION:
-            digest.update(f"{path.parent.name}/{path.name}\n".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 @functools.cache

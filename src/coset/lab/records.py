@@ -87,7 +87,7 @@ class RunRecord:
             Whether the digest of the experiment's source code is the stored one; the experiment's
             module must be imported.
         """
-        from coset.lab.provenance import source_digest
+        from coset.lab.sources import source_digest
 
         module = (read_object(self.folder / "config.json") or {}).get("module", "")
         return self.environment.get("source_sha256") == source_digest(module)
