@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
+import coset.sharing.claims.duality  # noqa: F401
 from coset.core.claims import find_claim
 from coset.core.judging import judge
 from coset.lab.verify import verify
-from coset.sharing.claims.cases import EXACT, near_misses, plow, random_cases
+from coset.sharing.claims.cases import EXACT, near_misses, plow, random_cases, tied_case
 from coset.sharing.claims.mutants import Change, mutant
 from coset.sharing.prox import prox_sharing
 
@@ -57,6 +59,14 @@ def test_C8_when_everything_merges():
     check("sharing.C8")
 
 
+def test_C9_the_prox_is_what_a_projection_leaves():
+    check("sharing.C9")
+
+
+def test_C10_which_clusters_a_step_tears():
+    check("sharing.C10")
+
+
 def test_C11_share_first_then_threshold():
     check("sharing.C11")
 
@@ -77,6 +87,27 @@ def test_C17_a_macroscopic_cluster_above_the_critical_strength():
 def test_C19_what_training_was_seen_to_do():
     (judged,) = verify([find_claim("sharing.C19")])
     assert judged.as_expected, judged
+
+
+@pytest.mark.parametrize("id", ["sharing.C9", "sharing.C10"])
+def test_a_dual_that_is_not_a_number_is_refuted(id):
+    item = find_claim(id)
+
+    def wrong(*arguments):
+        found = item.subject_under_test(*arguments)
+        return found * math.nan if isinstance(found, torch.Tensor) else [math.nan] * len(found)
+
+    assert judge(replace(item, subject_under_test=wrong), mutants=False).seen == "refuted"
+
+
+def test_tied_cases_are_tied_and_far_apart():
+    generator = torch.Generator().manual_seed(1)
+    for number in range(20):
+        w, delta, masses = tied_case(number, generator)
+        assert w.unique(return_counts=True)[1].tolist() == masses
+        assert (w + delta - w).equal(delta)
+        gaps = w.unique().diff()
+        assert not len(gaps) or float(gaps.min()) > 16 * float(delta.max() - delta.min())
 
 
 @pytest.mark.parametrize("id", ["sharing.C16", "sharing.C17"])

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-__all__ = ["EXACT", "NUM_CASES", "as_json", "near_misses", "plow", "random_cases"]
+__all__ = [
+    "EXACT",
+    "NUM_CASES",
+    "as_json",
+    "near_misses",
+    "plow",
+    "random_cases",
+    "tied_case",
+]
 
 # (w, strength, prox): computed by hand in rational arithmetic.
 EXACT: tuple[tuple[list[float], float, list[float]], ...] = (
@@ -97,3 +106,32 @@ def as_json(w: Tensor, strength: float, **more: object) -> dict[str, object]:
         The dictionary.
     """
     return {"w": w.tolist(), "strength": strength, **more}
+
+
+def tied_case(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, list[int]]:
+    """Return tied weights, far from each other, and a step that pulls them apart.
+
+    Args:
+        number: picks the kind of step: normal, with ties, one-sided, or with a common part.
+        generator: the source of randomness.
+
+    Returns:
+        (w, delta, masses): (d,) float64 sorted weights, (d,) float64 steps, and the masses of the
+        clusters from the smallest weight on; the clusters lie so far apart that none meets another
+        at three times the strength that any of them needs to re-form.
+    """
+    count = int(torch.randint(1, 6, (), generator=generator))
+    masses = torch.randint(1, 20, (count,), generator=generator).tolist()
+    d = sum(masses)
+    delta = torch.randn(d, generator=generator, dtype=torch.float64)
+    if number % 4 == 1:
+        delta = (2 * delta).round() / 2
+    if number % 4 == 2:
+        delta = delta.exp()
+    if number % 4 == 3:
+        delta = delta + 3
+    delta = (delta * 2.0**20).round() * 2.0**-20  # so that adding it to a place is exact
+    # A cluster needs g of at most its steps' spread times d; it then moves by no more than 3 g.
+    apart = math.ceil(16.0 * d * float(delta.max() - delta.min() + 1))
+    places = torch.arange(count, dtype=torch.float64) * apart
+    return places.repeat_interleave(torch.tensor(masses)), delta, masses

@@ -22,9 +22,12 @@ __all__ = [
     "mutant",
     "mutant_blocks",
     "no_strength_gradient",
+    "raw_stress",
+    "single_stress",
     "summed_jacobian",
     "threshold_first",
     "threshold_scaled",
+    "wide_stress",
 ]
 
 
@@ -266,3 +269,64 @@ def threshold_scaled(w: Tensor, strength: float, l1: float) -> Tensor:
         A tensor like `w`.
     """
     return _soft(_solve(w, strength, Change())[0], l1 * strength)
+
+
+def _stress(
+    w: Tensor, delta: Tensor, strength: float, *, wide: bool, single: bool, centered: bool
+) -> list[float]:
+    """Return the stress of each cluster, literally, with terms that can be wrong."""
+    found = []
+    for value in sorted(set(w.tolist())):
+        step = delta[w == value].sort(descending=True).values
+        m = step.numel()
+        step = step - step.mean() if centered else step
+        span = (m if wide else w.numel()) - 1
+        ratios = [
+            float(step[:k].sum()) * span / (strength * k * (m - k))
+            for k in range(1, 2 if single else m)
+            if m > 1
+        ]
+        found.append(max(0.0, *ratios) if ratios else 0.0)
+    return found
+
+
+def wide_stress(w: Tensor, delta: Tensor, strength: float) -> list[float]:
+    """Take the cluster's own mass for the number of weights.
+
+    Args:
+        w: (d,) float64, with ties.
+        delta: (d,) float64: the perturbation.
+        strength: g > 0.
+
+    Returns:
+        One stress a cluster; right if all weights are one cluster.
+    """
+    return _stress(w, delta, strength, wide=True, single=False, centered=True)
+
+
+def single_stress(w: Tensor, delta: Tensor, strength: float) -> list[float]:
+    """Look at the largest step only, as if weights left their cluster one at a time.
+
+    Args:
+        w: (d,) float64, with ties.
+        delta: (d,) float64: the perturbation.
+        strength: g > 0.
+
+    Returns:
+        One stress a cluster; right for clusters of two.
+    """
+    return _stress(w, delta, strength, wide=False, single=True, centered=True)
+
+
+def raw_stress(w: Tensor, delta: Tensor, strength: float) -> list[float]:
+    """Let a common motion of the cluster count as stress.
+
+    Args:
+        w: (d,) float64, with ties.
+        delta: (d,) float64: the perturbation.
+        strength: g > 0.
+
+    Returns:
+        One stress a cluster; right for steps whose mean is 0.
+    """
+    return _stress(w, delta, strength, wide=False, single=False, centered=False)

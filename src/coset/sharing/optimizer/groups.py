@@ -25,6 +25,7 @@ __all__ = [
     "deviation",
     "places_of",
     "read_groups",
+    "read_settings",
 ]
 
 Mode = Literal["prox", "dual_averaging"]
@@ -39,6 +40,13 @@ _DEFAULTS: dict[str, Any] = {
     "kappa": None,
 }
 _GROUPINGS = ("tensor", "row", "all")
+
+_KAPPA_OF_ANOTHER_MODE = "kappa belongs to mode='dual_averaging'; in mode='prox' set strength"
+_IGNORED = "mode='dual_averaging' takes its strength from kappa; remove {}"
+_NO_KAPPA = (
+    "mode='dual_averaging' needs kappa, the strength in standard deviations of the weights; given "
+    "None; collapse is near 1.7, begin with 1.0"
+)
 
 
 def check_settings(
@@ -142,22 +150,38 @@ def _read_group(given: Mapping[str, Any], mode: Mode, kappa: float | None) -> di
     group = {"params": params, **_DEFAULTS, **{k: v for k, v in given.items() if k != "params"}}
     if mode == "dual_averaging":
         if ignored := sorted({"strength", "l1", "l1_absolute"} & set(given)):
-            raise UnsupportedError(
-                f"mode='dual_averaging' takes its strength from kappa; remove {', '.join(ignored)}"
-            )
+            raise UnsupportedError(_IGNORED.format(", ".join(ignored)))
         group["strength"] = 0.0
         group["kappa"] = kappa if group["kappa"] is None else group["kappa"]
-        if group["kappa"] is None:
-            raise ConfigError(
-                "mode='dual_averaging' needs kappa, the strength in standard "
-                "deviations of the weights; collapse is near 1.7, begin with 1.0"
-            )
-    elif group["kappa"] is not None:
-        raise ConfigError("kappa belongs to mode='dual_averaging'; in mode='prox' set strength")
-    check_values(group)
+    settings = {name: group[name] for name in _DEFAULTS}
+    return {"params": params, **read_settings(settings, params, mode)}
+
+
+def read_settings(given: Any, params: Sequence[Tensor], mode: Mode) -> dict[str, Any]:
+    """Return a group's settings, checked, with plain floats for its numbers.
+
+    Args:
+        given: all settings of a group, without its ``params``.
+        params: its parameters.
+        mode: of its `ProxSharing`.
+
+    Returns:
+        A new dictionary.
+
+    Raises:
+        ConfigError: if a key is missing or unknown, or a value is impossible.
+        DtypeError: as `check_values`.
+        ShapeError: as `check_values`.
+        UnsupportedError: as `check_values`.
+    """
+    if not isinstance(given, Mapping) or set(given) != set(_DEFAULTS):
+        found = ", ".join(map(str, given)) if isinstance(given, Mapping) else repr(given)
+        raise ConfigError(f"a group's settings must be {', '.join(_DEFAULTS)}; given {found}")
+    check_values({"params": params, **given}, mode)
+    settings = dict(given)
     for name in ("strength", "l1", "kappa", "rewind"):
-        group[name] = None if group[name] is None else _setting(group, name)
-    return group
+        settings[name] = None if settings[name] is None else _setting(settings, name)
+    return settings
 
 
 def _setting(group: Mapping[str, Any], name: str) -> float:
@@ -167,25 +191,34 @@ def _setting(group: Mapping[str, Any], name: str) -> float:
         raise ConfigError(str(error)) from error
 
 
-def check_values(group: Mapping[str, Any]) -> None:
+def check_values(group: Mapping[str, Any], mode: Mode) -> None:
     """Refuse impossible values of a group's settings.
 
     Args:
         group: from `read_groups`; its settings may have been changed since.
+        mode: of its `ProxSharing`.
 
     Raises:
         ConfigError: if strength, l1, kappa, rewind or group is impossible.
         DtypeError: if a parameter is not real floating-point.
         ShapeError: if a vector is to be shared by rows.
-        UnsupportedError: if a parameter is sharded or sparse.
+        UnsupportedError: if a parameter is sharded or sparse, or the mode ignores the setting.
     """
+    if missing := [name for name in ("params", *_DEFAULTS) if name not in group]:
+        raise ConfigError(f"a group must keep all of its keys; {', '.join(missing)} is missing")
     for name in ("strength", "l1", "kappa"):
         value = group[name]
-        if name == "kappa" and value is None:
+        if name == "kappa" and mode == "prox":
+            if value is not None:
+                raise ConfigError(_KAPPA_OF_ANOTHER_MODE)
             continue
+        if name == "kappa" and value is None:
+            raise ConfigError(_NO_KAPPA)
         number = _setting(group, name)
         if not (math.isfinite(number) and number >= 0):
             raise ConfigError(f"{name} must be a finite number ≥ 0; given {value!r}")
+        if name != "kappa" and mode == "dual_averaging" and number > 0:
+            raise UnsupportedError(_IGNORED.format(name))
     if not 0 <= _setting(group, "rewind") <= 1:
         raise ConfigError(f"rewind must lie in [0, 1]; given {group['rewind']!r}")
     if group["group"] not in _GROUPINGS:

@@ -28,11 +28,10 @@ from coset.sharing.optimizer.groups import (
     places_of,
     read_groups,
 )
+from coset.sharing.optimizer.state import STATE_VERSION, read_state
 from coset.sharing.prox import prox_sharing
 
 __all__ = ["ProxSharing"]
-
-_STATE_VERSION = 1
 
 # New values of some parameters, and their clusters if buffers are to be averaged.
 _Change = tuple[list[Tensor], list[Tensor], Tensor | None]
@@ -133,6 +132,7 @@ class ProxSharing:
                 negative.
             ConfigError: if the parameters of a group "all" have different learning rates, or a
                 setting was changed to an impossible value.
+            UnsupportedError: if a setting was changed that the mode ignores.
 
         Complexity: O(d log d) time for a group of d weights; the new weights of all groups are
         held in memory until every one is computed.
@@ -172,7 +172,7 @@ class ProxSharing:
     def _apply(self, summed: list[list[float]], num_steps: int) -> None:
         """Check every weight, compute every new value, and only then write them."""
         for i, group in enumerate(self.param_groups):
-            check_values(group)
+            check_values(group, self.mode)
             for j, p in enumerate(group["params"]):
                 check_finite(p, f"params[{j}] of sharing group {i}")
         sources = [self._sources(i, group) for i, group in enumerate(self.param_groups)]
@@ -258,7 +258,7 @@ class ProxSharing:
             {k: v for k, v in group.items() if k != "params"} for group in self.param_groups
         ]
         return {
-            "version": _STATE_VERSION,
+            "version": STATE_VERSION,
             "mode": self.mode,
             "num_steps": self._num_steps,
             "summed_lr": [list(values) for values in self._summed_lr],
@@ -272,26 +272,20 @@ class ProxSharing:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict` of a ProxSharing with the same groups.
 
+        All or nothing: if it raises, this object is as before.
+
         Args:
-            state: what `state_dict` returned.
+            state: what `state_dict` returned; it is copied.
 
         Raises:
-            ConfigError: if its version, mode, groups or shapes are not those of this object.
+            ConfigError: if its version, mode, groups or shapes are not those of this object, or it
+                is not such a state at all.
         """
-        _check_state(state, self.mode, [len(values) for values in self._summed_lr])
-        for group, settings in zip(self.param_groups, state["param_groups"], strict=True):
+        loaded = read_state(state, self.mode, self.param_groups, self._iterates)
+        for group, settings in zip(self.param_groups, loaded.settings, strict=True):
             group.update(settings)
-        self._num_steps = int(state["num_steps"])
-        self._summed_lr = [[float(v) for v in values] for values in state["summed_lr"]]
-        for pairs, saved in zip(self._iterates, state["iterates"], strict=True):
-            for (z, shown), entry in zip(pairs, saved, strict=True):
-                if entry["z"].shape != z.shape:
-                    raise ConfigError(
-                        f"the state holds a tensor of shape {tuple(entry['z'].shape)} for a "
-                        f"parameter of shape {tuple(z.shape)}; give the groups in the saved order"
-                    )
-                z.copy_(entry["z"])
-                shown.copy_(entry["shown"])
+        self._num_steps, self._summed_lr = loaded.num_steps, loaded.summed_lr
+        self._iterates = loaded.iterates
 
     def __repr__(self) -> str:
         """Return mode and groups in one line each."""
@@ -301,16 +295,3 @@ class ProxSharing:
             settings = ", ".join(f"{k}={v!r}" for k, v in group.items() if k != "params")
             lines.append(f"  {count} weights: {settings}")
         return "\n".join(lines) + "\n)"
-
-
-def _check_state(state: Mapping[str, Any], mode: Mode, sizes: list[int]) -> None:
-    if state.get("version") != _STATE_VERSION:
-        raise ConfigError(
-            f"the state's version must be {_STATE_VERSION}; given {state.get('version')!r}"
-        )
-    given = [len(values) for values in state["summed_lr"]]
-    if state["mode"] != mode or given != sizes:
-        raise ConfigError(
-            f"the state must come from mode {mode!r} with groups of {sizes} parameters; given mode "
-            f"{state['mode']!r} with {given}"
-        )
