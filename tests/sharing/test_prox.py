@@ -13,7 +13,7 @@ from coset.core.numerics import EPSILON
 from coset.sharing.prox import prox_sharing
 from coset.sharing.reference import prox_sharing_reference
 
-METHODS = ("bucket", "pava", "reference")
+METHODS = ("bucket", "pava", "imminent", "end", "search", "bridge", "reference")
 
 # (weights, strength, l1, rewind, result): the exact cases of the specification.
 EXACT = [
@@ -138,8 +138,10 @@ def test_other_errors():
         prox_sharing(w, torch.ones(3), dim=1)
     with pytest.raises(ShapeError, match="one number"):
         prox_sharing(w, torch.ones(2))
-    with pytest.raises(UnsupportedError, match="auto, pava, bucket, reference"):
-        prox_sharing(w, 1.0, method="imminent")
+    with pytest.raises(UnsupportedError, match="auto, pava, bucket, imminent"):
+        prox_sharing(w, 1.0, method="newest")
+    with pytest.raises(UnsupportedError, match="float64, fixed; given 'int8'"):
+        prox_sharing(w, 1.0, arithmetic="int8")
     with pytest.raises(UnsupportedError, match="CPU"):
         prox_sharing(torch.zeros(3, device="meta"), 1.0)
 

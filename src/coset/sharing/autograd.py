@@ -20,13 +20,17 @@ from coset.core.backends import (
     requires_module,
 )
 from coset.core.errors import DomainError, UnsupportedError
+from coset.sharing.collisions import collision_rows
 from coset.sharing.kernels.launch import bucket_rows, pava_rows
 from coset.sharing.reference import prox_sharing_reference, sharing_blocks_reference
 
-__all__ = ["METHODS", "ProxRows", "prox_rows"]
+__all__ = ["ARITHMETICS", "METHODS", "ProxRows", "prox_rows"]
 
 OP = "sharing.prox"
-METHODS = ("auto", "pava", "bucket", "reference")
+METHODS = ("auto", "pava", "bucket", "imminent", "end", "search", "bridge", "reference")
+ARITHMETICS = ("float64", "fixed")
+# Methods that count merge tests only, unless in fixed point.
+_ONE_PASS = ("auto", "pava", "bucket", "reference")
 
 register_backend(
     Backend(
@@ -83,6 +87,11 @@ def _reference_rows(
     return out, index, tests
 
 
+def _counts_shape(rows: int, method: str, arithmetic: str) -> tuple[int, ...]:
+    one_pass = method in _ONE_PASS and arithmetic == "float64"
+    return (rows,) if one_pass else (rows, 3)
+
+
 @torch.library.custom_op("coset::sharing_prox", mutates_args=(), device_types="cpu")
 def prox_rows(
     w: Tensor,
@@ -93,11 +102,14 @@ def prox_rows(
     with_index: bool,
     check_finite: bool,
     method: str,
+    arithmetic: str = "float64",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the prox of each row, its block numbers, and the number of merge tests of each row.
+    """Return the prox of each row, its block numbers, and what was counted on the way.
 
-    Differentiable in `w`, `strength` and `l1` if `with_index`; the arguments are those of
-    `coset.sharing.prox_sharing`, with one strength and one l1 (float64) for each row.
+    Counted are merge tests (rows,), or rounds, depth and work (rows, 3) by methods of several
+    rounds and in fixed point. Differentiable in `w`, `strength` and `l1` if `with_index`; the
+    arguments are those of `coset.sharing.prox_sharing`, with one strength and one l1 (float64) for
+    each row.
     """
     _check(w, strength, l1)
     rows, d = w.shape
@@ -108,7 +120,11 @@ def prox_rows(
         _raise_not_finite(w)
     if d < 2 or rows == 0:
         index = torch.zeros((rows, d if with_index else 0), dtype=torch.int32)
-        return _single(w, l1, keep).clone(), index, torch.zeros(rows, dtype=torch.int64)
+        counts = torch.zeros(_counts_shape(rows, method, arithmetic), dtype=torch.int64)
+        return _single(w, l1, keep).clone(), index, counts
+    if len(_counts_shape(rows, method, arithmetic)) == 2:
+        options = {"method": method, "arithmetic": arithmetic}
+        return collision_rows(w, strength, l1, keep, with_index=with_index, **options)
     if method == "reference":
         out, index, tests = _reference_rows(w, strength, l1, rewind)
         return out, index if with_index else index[:, :0].clone(), tests
@@ -132,15 +148,16 @@ def _fake(
     with_index: bool,
     check_finite: bool,
     method: str,
+    arithmetic: str = "float64",
 ) -> tuple[Tensor, Tensor, Tensor]:
     rows, d = w.shape
     out = torch.empty_like(w, memory_format=torch.contiguous_format)
     index = w.new_empty((rows, d if with_index else 0), dtype=torch.int32)
-    return out, index, w.new_empty((rows,), dtype=torch.int64)
+    return out, index, w.new_empty(_counts_shape(rows, method, arithmetic), dtype=torch.int64)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    w, strength, l1, ctx.rewind, ctx.has_l1, with_index, _, _ = inputs
+    w, strength, l1, ctx.rewind, ctx.has_l1, with_index, *_ = inputs
     index = output[1]
     ctx.mark_non_differentiable(index, output[2])
     ctx.set_materialize_grads(False)
@@ -162,7 +179,7 @@ def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Tensor 
     if not ctx.differentiable:
         raise UnsupportedError("the prox without block numbers has no gradient; use with_index")
     if grad is None:
-        return (None,) * 8
+        return (None,) * 9
     index = ctx.saved_tensors[0].to(torch.int64)
     d = index.shape[1]
     wide, keep = grad.to(torch.float64), 1.0 - ctx.rewind
@@ -177,7 +194,7 @@ def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Tensor 
         wide = wide * (y.abs() >= l1[:, None])
         grad_l1 = -keep * (wide * y.sign()).sum(1)
     grad_w = _averages(wide, index, masses).to(grad.dtype)
-    return grad_w, keep * (wide * velocity).sum(1), grad_l1, None, None, None, None, None
+    return grad_w, keep * (wide * velocity).sum(1), grad_l1, *(None,) * 6
 
 
 prox_rows.register_autograd(_backward, setup_context=_setup_context)

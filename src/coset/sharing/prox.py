@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, ShapeError, UnsupportedError
-from coset.sharing.autograd import METHODS, ProxRows, prox_rows
+from coset.sharing.autograd import ARITHMETICS, METHODS, ProxRows, prox_rows
 from coset.sharing.penalty import check_dim, check_weights, read_number
 
 __all__ = ["ClusterInfo", "prox_sharing"]
@@ -30,9 +30,13 @@ class ClusterInfo:
         masses: (num_clusters,) int64: number of weights of each cluster.
         values: (num_clusters,) of the dtype of the weights: value of each cluster after the prox.
         index: int32, of the shape of the weights: each weight's cluster, counted in its group.
-        rounds: passes over the groups: 1 for a sequential method.
-        depth: longest chain of dependent merge tests.
-        work: number of merge tests, of all groups together.
+        rounds: passes over a group, the most of any: 1 for "pava", "bucket" and "reference"; for
+            "imminent" rounds that merged something, for "end" steps, for "search" levels that
+            merged something, for "bridge" levels of merges.
+        depth: longest chain of dependent operations for one group. Sequential methods and "bridge"
+            count merge tests (comparisons of two means); "imminent", "end" and "search" count
+            ⌈log2 n⌉ + 1 for each scan, sum or minimum over n places.
+        work: operations of all groups together: merge tests, or places that were looked at.
     """
 
     num_clusters: int
@@ -46,7 +50,7 @@ class ClusterInfo:
     work: int
 
 
-def _check_weights(w: Tensor, method: str) -> None:
+def _check_weights(w: Tensor, method: str, arithmetic: str) -> None:
     check_weights(w)
     if type(w).__name__ == "DTensor":
         raise UnsupportedError(
@@ -59,6 +63,10 @@ def _check_weights(w: Tensor, method: str) -> None:
         )
     if method not in METHODS:
         raise UnsupportedError(f"method must be one of {', '.join(METHODS)}; given {method!r}")
+    if arithmetic not in ARITHMETICS:
+        raise UnsupportedError(
+            f"arithmetic must be one of {', '.join(ARITHMETICS)}; given {arithmetic!r}"
+        )
 
 
 def _per_row(value: float | Tensor, name: str, batch: torch.Size, num_rows: int) -> Tensor:
@@ -79,13 +87,16 @@ def _per_row(value: float | Tensor, name: str, batch: torch.Size, num_rows: int)
     return wide.expand(batch).reshape(num_rows)
 
 
-def _cluster_info(out: Tensor, index: Tensor, tests: Tensor) -> ClusterInfo:
+def _cluster_info(out: Tensor, index: Tensor, tallies: Tensor) -> ClusterInfo:
     """Return the clusters of (rows, d) outputs, with `index` still in rows."""
     rows, d = index.shape
     counts = index.amax(1).to(torch.int64) + 1 if d else torch.zeros(rows, dtype=torch.int64)
     offsets = counts.cumsum(0) - counts
     flat = (index + offsets[:, None]).reshape(-1)
     total = int(counts.sum())
+    if tallies.dim() == 1:
+        tallies = torch.stack([torch.ones_like(tallies), tallies, tallies], 1)
+    rounds, depth, _ = tallies.amax(0).tolist() if rows else (1, 0, 0)
     masses = torch.bincount(flat, minlength=total)
     group = torch.arange(rows).repeat_interleave(counts)
     return ClusterInfo(
@@ -95,9 +106,9 @@ def _cluster_info(out: Tensor, index: Tensor, tests: Tensor) -> ClusterInfo:
         masses=masses,
         values=torch.empty(total, dtype=out.dtype).scatter_(0, flat, out.detach().reshape(-1)),
         index=index,
-        rounds=1,
-        depth=int(tests.max()) if rows else 0,
-        work=int(tests.sum()),
+        rounds=rounds,
+        depth=depth,
+        work=int(tallies[:, 2].sum()),
     )
 
 
@@ -110,6 +121,7 @@ def prox_sharing(
     rewind: float = ...,
     dim: int | None = ...,
     method: str = ...,
+    arithmetic: str = ...,
     check_finite: bool = ...,
     return_info: Literal[False] = ...,
 ) -> Tensor: ...
@@ -124,6 +136,7 @@ def prox_sharing(
     rewind: float = ...,
     dim: int | None = ...,
     method: str = ...,
+    arithmetic: str = ...,
     check_finite: bool = ...,
     return_info: Literal[True],
 ) -> tuple[Tensor, ClusterInfo]: ...
@@ -137,6 +150,7 @@ def prox_sharing(
     rewind: float = 0.0,
     dim: int | None = None,
     method: str = "auto",
+    arithmetic: str = "float64",
     check_finite: bool = True,
     return_info: bool = False,
 ) -> Any:
@@ -156,8 +170,13 @@ def prox_sharing(
         rewind: ρ in [0, 1]: tie by the full strength, but move by (1 − ρ) of the way only; 1
             replaces each cluster by its mean. Not a proximal map unless 0.
         dim: the dimension along which each group lies; None: the whole tensor is one group.
-        method: "bucket" (bucket sort), "pava" (torch's sort), "reference" (literal), or "auto": the
-            backend of `coset.backends()`, which is "bucket".
+        method: "bucket" (bucket sort), "pava" (torch's sort), "reference" (literal), "imminent",
+            "end", "search" (the paper's parallel algorithms), "bridge" (chunks joined by common
+            tangents, in threads for large groups), or "auto": the backend of `coset.backends()`,
+            which is "bucket".
+        arithmetic: "float64", or "fixed": decide and sum in exact integers, which gives the same
+            bits for every method, order of the weights and number of threads. Weights are rounded
+            to a grid of max(range, g) · d · 2^-61 or finer; those that meet on it are tied.
         check_finite: False skips the test for NaN and infinity, which leave a group undefined.
         return_info: whether to return the clusters too.
 
@@ -171,18 +190,19 @@ def prox_sharing(
         DomainError: if strength or l1 is negative or NaN, rewind outside [0, 1], or w not finite.
         ShapeError: if a strength or l1 per group has not the shape of the groups.
         RangeError: if `dim` is out of range.
-        UnsupportedError: for an unknown method, or a tensor that is sharded, sparse or not on the
-            CPU.
+        UnsupportedError: for an unknown method or arithmetic, a tensor that is sharded, sparse or
+            not on the CPU, or groups of over 2^26 weights by "end" or "search" in fixed point.
 
     Complexity: O(d) for sorting and pooling a group of floats; about 30 bytes a weight of memory.
 
-    Claims: sharing.C1, sharing.C2, sharing.C3, sharing.C5, sharing.C7, sharing.C11, sharing.C12.
+    Claims: sharing.C1, sharing.C2, sharing.C3, sharing.C5, sharing.C7, sharing.C11, sharing.C12,
+    sharing.C13, sharing.C14, sharing.C15.
 
     Example:
         >>> prox_sharing(torch.tensor([5.0, -1.0, 0.0, 0.0, 2.0]), 1.0)
         tensor([4.0000, 0.0000, 0.2500, 0.2500, 1.5000])
     """
-    _check_weights(w, method)
+    _check_weights(w, method, arithmetic)
     rho = read_number(rewind, "rewind")
     if not 0 <= rho <= 1:
         raise DomainError(f"rewind must lie in [0, 1]; given {rewind}")
@@ -198,14 +218,15 @@ def prox_sharing(
     has_l1 = isinstance(l1, Tensor) or bool(l1 != 0)
     needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (rows, g, threshold))
     apply: Any = prox_rows if not needs_grad or torch.compiler.is_compiling() else ProxRows.apply
-    out, index, tests = apply(
-        rows, g, threshold, rho, has_l1, needs_grad or return_info, check_finite, method
+    with_index = needs_grad or return_info
+    out, index, tallies = apply(
+        rows, g, threshold, rho, has_l1, with_index, check_finite, method, arithmetic
     )
     result = out.to(w.dtype).reshape(grouped.shape)
     result = result.reshape(w.shape) if dim is None else result.movedim(-1, dim)
     if not return_info:
         return result
-    info = _cluster_info(out.to(w.dtype), index, tests)
+    info = _cluster_info(out.to(w.dtype), index, tallies)
     shaped = index.reshape(grouped.shape)
     shaped = shaped.reshape(w.shape) if dim is None else shaped.movedim(-1, dim)
     return result, ClusterInfo(**{**info.__dict__, "index": shaped})

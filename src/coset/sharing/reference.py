@@ -9,7 +9,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError, DtypeError, UnsupportedError
+from coset.sharing.collisions.reference import REFERENCE_BLOCKS
 
 __all__ = ["pairwise_penalty_reference", "prox_sharing_reference", "sharing_blocks_reference"]
 
@@ -50,27 +51,46 @@ def pairwise_penalty_reference(w: Tensor | Sequence[Any]) -> Any:
     return total / (len(x) - 1) if len(x) > 1 else total
 
 
-def sharing_blocks_reference(x: Sequence[Any], strength: Any) -> list[tuple[int, int]]:
+def sharing_blocks_reference(
+    x: Sequence[Any], strength: Any, method: str = "pava"
+) -> list[tuple[int, int]]:
     """Return the blocks that the prox forms of sorted weights.
 
-    Neighboring blocks A, B are pooled iff mean(B) − mean(A) ≤ g (m_A + m_B)/(d−1).
+    Neighboring blocks A, B are pooled iff mean(B) − mean(A) ≤ g (m_A + m_B)/(d−1), or, which is the
+    same on rational numbers, iff the mean of z_r = x_r + g (d−1−2r)/(d−1) over A is at least that
+    over B.
 
     Args:
         x: the weights in increasing order.
         strength: g ≥ 0; at g = 0 every element is its own block.
+        method: "pava" by the rule itself; "imminent", "end" or "search" by the paper's algorithms
+            on z, which are exact on integers and fractions.
 
     Returns:
         Half-open ranges of ranks (first, end), in order.
 
-    Claims: sharing.C5.
+    Raises:
+        UnsupportedError: for an unknown method.
+
+    Complexity: O(d) merge tests for "pava"; see `coset.sharing.collisions.reference`.
+
+    Claims: sharing.C5, sharing.C13, sharing.C14.
 
     Example:
         >>> sharing_blocks_reference([0, 0, 3], 1)
         [(0, 2), (2, 3)]
+        >>> sharing_blocks_reference([0, 0, 3], 1, method="search")
+        [(0, 2), (2, 3)]
     """
+    if method not in REFERENCE_BLOCKS:
+        known = ", ".join(REFERENCE_BLOCKS)
+        raise UnsupportedError(f"method must be one of {known}; given {method!r}")
     d, strength = len(x), _exact(strength)
     if strength == 0 or d < 2:
         return [(r, r + 1) for r in range(d)]
+    if method != "pava":
+        z = [x[r] + strength * (d - 1 - 2 * r) / (d - 1) for r in range(d)]
+        return REFERENCE_BLOCKS[method](z)
     blocks: list[tuple[int, int, Any]] = []
     for r in range(d):
         blocks.append((r, r + 1, x[r]))
