@@ -56,6 +56,25 @@ def test_gradcheck_and_gradgradcheck(rewind, generator):
     assert torch.autograd.gradgradcheck(lambda w, g: prox_sharing(w, g), (w, whole))
 
 
+@pytest.mark.parametrize("arithmetic", ["float64", "fixed"])
+@pytest.mark.parametrize("method", ["pava", "imminent", "end", "search", "bridge", "reference"])
+def test_every_method_has_the_same_gradients(method, arithmetic, generator):
+    w = torch.randn(3, 7, generator=generator, dtype=torch.float64, requires_grad=True)
+    strength, l1 = leaf([0.2, 0.5, 1.0]), leaf([0.05, 0.1, 0.0625])
+
+    def of_rows(w, strength, l1, method=method, arithmetic=arithmetic):
+        options = {"method": method, "arithmetic": arithmetic, "dim": 1}
+        return prox_sharing(w, strength, l1=l1, **options)
+
+    assert torch.autograd.gradcheck(of_rows, (w, strength, l1))
+    found, right = of_rows(w, strength, l1), of_rows(w, strength, l1, "bucket", "float64")
+    upstream = torch.randn(3, 7, generator=generator, dtype=torch.float64)
+    gradients = [torch.autograd.grad(out, (w, strength, l1), upstream) for out in (found, right)]
+    assert all(map(torch.equal, *gradients))
+    mapped = torch.func.vmap(lambda row: of_rows(row[None], strength[:1], l1[:1])[0])(w)
+    assert torch.equal(mapped[0], found[0])
+
+
 def test_leaf_that_requires_grad_is_not_changed(generator):
     w = torch.randn(100, generator=generator, requires_grad=True)
     before = w.detach().clone()
@@ -75,8 +94,11 @@ def test_opcheck(generator):
         w = torch.randn(2, 9, generator=generator, dtype=dtype)
         plain = (w, strength, l1, 0.1, True, False, True, "auto")
         torch.library.opcheck(prox_rows, plain)
+        torch.library.opcheck(prox_rows, (*plain[:-1], "search", "float64"))
+        torch.library.opcheck(prox_rows, (*plain[:-1], "auto", "fixed"))
     leaves = tuple(t.clone().requires_grad_(True) for t in (w, strength, l1))
     torch.library.opcheck(prox_rows, (*leaves, 0.1, True, True, True, "auto"))
+    torch.library.opcheck(prox_rows, (*leaves, 0.1, True, True, True, "imminent", "fixed"))
 
 
 def test_vmap_is_more_rows(generator):
@@ -104,12 +126,13 @@ def test_torch_func_transforms_nest(generator):
 
 
 @pytest.mark.slow
-def test_compiles_as_one_graph(generator):
+@pytest.mark.parametrize("method", ["auto", "search", "bridge"])
+def test_compiles_as_one_graph(method, generator):
     w = torch.randn(50, generator=generator, requires_grad=True)
 
     @torch.compile(fullgraph=True)
     def loss(w, g):
-        return (prox_sharing(2 * w, g, l1=0.1) ** 2).sum()
+        return (prox_sharing(2 * w, g, l1=0.1, method=method) ** 2).sum()
 
     g = torch.tensor(0.3, requires_grad=True)
     found = torch.autograd.grad(loss(w, g), (w, g))

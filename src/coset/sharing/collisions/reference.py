@@ -6,16 +6,11 @@ Legend: z = end positions of free flight, in the order of ranks; blocks = half-o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any
 
 __all__ = ["REFERENCE_BLOCKS", "end_blocks", "imminent_blocks", "pooled_blocks", "search_blocks"]
 
 Ranges = list[tuple[int, int]]
-
-
-def _divide(total: Any, mass: int) -> Any:
-    return Fraction(total, mass) if isinstance(total, int) else total / mass
 
 
 def pooled_blocks(z: Sequence[Any]) -> Ranges:
@@ -81,14 +76,11 @@ def imminent_blocks(z: Sequence[Any]) -> Ranges:
 
 def _last_minimizer(totals: Sequence[Any], masses: Sequence[int], start: int) -> int:
     """Return the last j ≥ start of positive mass that minimizes the mean of start … j."""
-    total, mass, best, found = 0, 0, None, start
+    total, mass, least, found = 0, 0, (0, 0), start
     for j in range(start, len(totals)):
         total, mass = total + totals[j], mass + masses[j]
-        if masses[j] == 0:
-            continue
-        mean = _divide(total, mass)
-        if best is None or mean <= best:
-            best, found = mean, j
+        if masses[j] > 0 and total * least[1] <= least[0] * mass:
+            least, found = (total, mass), j
     return found
 
 
