@@ -97,6 +97,16 @@ def test_the_plow_and_a_large_offset_cost_no_merge():
         assert path.all_merge_strength == pytest.approx(all_merge_strength(w), rel=1e-9)
 
 
+def test_progress_is_told_and_changes_nothing(generator, monkeypatch):
+    w = torch.randn(50, generator=generator)
+    whole = sharing_path(w)
+    monkeypatch.setattr("coset.sharing.path._CHUNK", 7)
+    seen = []
+    path = sharing_path(w, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 49) for done in range(0, 49, 7)]
+    assert torch.equal(path.merges, whole.merges)
+
+
 def test_number_of_clusters_for_many_strengths(generator):
     w = torch.randn(500, generator=generator)
     path = sharing_path(w)

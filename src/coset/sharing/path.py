@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import overload
 
@@ -20,6 +21,8 @@ __all__ = ["SharingPath", "sharing_path"]
 # Magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are finite. The
 # prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
 _HUGE, _DOWN = 2.0**700, 2.0**-600
+# Merges between two reports of progress: some tenths of a second.
+_CHUNK = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,21 +246,31 @@ def _scale(ranked: Tensor) -> float:
     return _DOWN if is_huge else 1.0
 
 
-def _merges(ranked: np.ndarray) -> np.ndarray:
+def _merges(ranked: np.ndarray, progress: Callable[[int, int], None] | None) -> np.ndarray:
     """Return the merges of sorted weights below 2^700."""
-    from coset.sharing.kernels.dendrogram import first_meetings, merge_blocks
+    from coset.sharing.kernels.dendrogram import first_meetings, merge_blocks, start_blocks
 
     d = len(ranked)
     merges = np.empty((max(0, d - 1), 4))
-    if d > 1:
-        meetings = np.empty(d - 1)
-        first_meetings(ranked, meetings)
-        order = np.argsort(meetings, kind="stable").astype(np.int32)
-        merge_blocks(ranked, meetings[order], order, merges)
+    if d < 2:
+        return merges
+    meetings = np.empty(d - 1)
+    first_meetings(ranked, meetings)
+    order = np.argsort(meetings, kind="stable").astype(np.int32)
+    meetings = meetings[order]
+    key, end, left = np.empty(d), np.empty(d, np.int32), np.empty(d, np.int32)
+    start_blocks(meetings, order, key, end, left)
+    heap = np.empty(2 * d), np.empty(2 * d, np.int32)
+    state = (key, end, left, np.zeros(d), *heap, np.zeros(2, np.int64))
+    for begin in range(0, d - 1, _CHUNK):
+        if progress is not None:
+            progress(begin, d - 1)
+        stop = min(begin + _CHUNK, d - 1)
+        merge_blocks(ranked, meetings, order, merges, state, begin, stop)
     return merges
 
 
-def sharing_path(w: Tensor) -> SharingPath:
+def sharing_path(w: Tensor, *, progress: Callable[[int, int], None] | None = None) -> SharingPath:
     """Return every merge of the weights as the strength of the prox grows from 0.
 
     Clusters A, B of neighboring sorted ranks meet at strength (d−1)(mean_B − mean_A)/(m_A + m_B),
@@ -266,6 +279,7 @@ def sharing_path(w: Tensor) -> SharingPath:
 
     Args:
         w: (any shape) float: the weights, finite, fewer than 2^31; not changed and not kept.
+        progress: called now and then with the merges done and all there will be.
 
     Returns:
         The path; nothing that it returns carries a gradient. A strength beyond 1.8e308 is inf.
@@ -300,6 +314,6 @@ def sharing_path(w: Tensor) -> SharingPath:
         )
     ranked, order = flat.sort(stable=True)
     scale = _scale(ranked)
-    merges = torch.from_numpy(_merges((ranked * scale).numpy()))
+    merges = torch.from_numpy(_merges((ranked * scale).numpy(), progress))
     merges[:, 0] /= scale
     return SharingPath(merges, w.numel(), ranked, order, w.shape, w.dtype, w.device)

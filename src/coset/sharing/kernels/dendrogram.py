@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["block_means", "first_meetings", "merge_blocks"]
+__all__ = ["block_means", "first_meetings", "merge_blocks", "start_blocks"]
 
 _DEAD = -1.0
 
@@ -88,8 +88,17 @@ def _merge(x, a, k, b, sums, end, left):
 
 
 @njit(cache=True, nogil=True)
-def merge_blocks(x, meetings, order, merges):
-    """Merge the ranks of a sorted row pair by pair until one block is left.
+def start_blocks(meetings, order, key, end, left):
+    """Make each rank a block, and each first meeting the key of its boundary."""
+    for i in range(end.size):
+        end[i], left[i] = i + 1, i - 1
+    for i in range(order.size):
+        key[order[i] + 1] = meetings[i]
+
+
+@njit(cache=True, nogil=True)
+def merge_blocks(x, meetings, order, merges, state, begin, stop):
+    """Carry out the merges begin … stop − 1 of a sorted row.
 
     Args:
         x: (n,) float64, sorted, n ≥ 2, magnitudes below 2^700.
@@ -97,18 +106,16 @@ def merge_blocks(x, meetings, order, merges):
         order: (n − 1,) integers: `meetings[i]` is that of the ranks order[i] and order[i] + 1.
         merges: (n − 1, 4) float64: gets strength, start, split and stop of each merge; strengths do
             not decrease, and equal ones are in order of rank.
+        state: key, end, left of `start_blocks`, sums (n,) float64 of zeros, the heap's times (2n,)
+            float64 and boundaries (2n,) int32, and (2,) int64 zeros: the place reached in
+            `meetings` and the size of the heap.
+        begin: the first merge, where the last call stopped.
+        stop: one past the last.
     """
-    n = x.size
-    span, now = np.float64(n - 1), 0.0
-    key, sums = np.empty(n), np.zeros(n)
-    end, left = np.empty(n, np.int32), np.empty(n, np.int32)
-    for i in range(n):
-        end[i], left[i] = i + 1, i - 1
-    for i in range(n - 1):
-        key[order[i] + 1] = meetings[i]
-    heap_times, heap_bounds = np.empty(2 * n), np.empty(2 * n, np.int32)
-    place, size = 0, 0
-    for row in range(n - 1):
+    key, end, left, sums, heap_times, heap_bounds, reached = state
+    n, (place, size) = x.size, reached
+    span = np.float64(n - 1)
+    for row in range(begin, stop):
         while place < n - 1 and key[order[place] + 1] != meetings[place]:
             place += 1
         while size > 0 and key[heap_bounds[0]] != heap_times[0]:
@@ -119,8 +126,7 @@ def merge_blocks(x, meetings, order, merges):
             size = _pop(heap_times, heap_bounds, size)
         else:
             place += 1
-        now = key[k]
-        a, b = np.int64(left[k]), np.int64(end[k])
+        a, b, now = np.int64(left[k]), np.int64(end[k]), key[k]
         key[k] = _DEAD
         merges[row, 0], merges[row, 1], merges[row, 2], merges[row, 3] = now, a, k, b
         _merge(x, a, k, b, sums, end, left)
@@ -133,6 +139,7 @@ def merge_blocks(x, meetings, order, merges):
                 if time < key[bound]:
                     key[bound] = time
                     size = _push(heap_times, heap_bounds, size, time, bound)
+    reached[0], reached[1] = place, size
 
 
 @njit(cache=True, nogil=True)
