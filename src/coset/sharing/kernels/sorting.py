@@ -22,6 +22,7 @@ __all__ = ["find_buckets", "sort_buckets", "unsort"]
 
 _INSERTION = 32  # below this many elements, insertion sort
 _SMALL = 3000  # below this many elements, digits of 8 bits instead of 11
+_IN_CACHE = 1 << 18  # up to this many bytes, one bucket: it fits the second-level cache
 _BUCKET = 1024  # elements a bucket aims at
 _MAX_BUCKETS = 4096
 _SAMPLE = 4096
@@ -35,41 +36,47 @@ def _key(pattern, mask):
 
 
 @njit(cache=True, nogil=True)
-def _insertion_sort(values, order, start):
-    """Sort the prefix-sorted `values` from `start` on; give up (False) after 8 n moves."""
+def _insertion_sort(values, order):
+    """Sort nearly sorted `values` and `order` with them; give up (False) after 8 n moves."""
     n = values.size
     budget = 8 * n + _INSERTION * _INSERTION
-    for j in range(start, n):
-        v, o, p = values[j], order[j], j
-        while p > 0 and values[p - 1] > v:
-            values[p], order[p] = values[p - 1], order[p - 1]
-            p -= 1
-        values[p], order[p] = v, o
-        budget -= j - p
-        if budget < 0:
-            return False
+    for start in range(1, n, 32):
+        # A comparison of 32 pairs at a time becomes vector code; most find nothing to do.
+        part, falls = values[start - 1 : start + 32], 0
+        for j in range(1, part.size):
+            falls += int(part[j - 1] > part[j])
+        if falls == 0:
+            continue
+        for j in range(start, min(n, start + 32)):
+            v = values[j]
+            if values[j - 1] <= v:
+                continue
+            o, p = order[j], j
+            while p > 0 and values[p - 1] > v:
+                values[p], order[p] = values[p - 1], order[p - 1]
+                p -= 1
+            values[p], order[p] = v, o
+            budget -= j - p
+            if budget < 0:
+                return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _all_digits(bits, mask, low, num_bits, order, spare):
+def _all_digits(bits, mask, low, num_bits, order, spare, counts):
     """Sort `order` by every bit of the keys: for buckets whose leading bits do not separate."""
     n = bits.size
-    counts = np.empty(2048, np.int64)
     for j in range(n):
         order[j] = j
     for shift in range(0, num_bits, 11):
-        counts[:] = 0
+        drop = np.uint64(shift)
+        counts[:2048] = 0
         for j in range(n):
-            counts[
-                ((np.uint64(_key(bits[j], mask)) - low) >> np.uint64(shift)) & np.uint64(2047)
-            ] += 1
-        total = 0
-        for c in range(2048):
-            total, counts[c] = total + counts[c], total
+            counts[((np.uint64(_key(bits[j], mask)) - low) >> drop) & np.uint64(2047)] += 1
+        _cumulate(counts[:2048])
         for j in range(n):
             o = order[j]
-            digit = ((np.uint64(_key(bits[o], mask)) - low) >> np.uint64(shift)) & np.uint64(2047)
+            digit = ((np.uint64(_key(bits[o], mask)) - low) >> drop) & np.uint64(2047)
             spare[counts[digit]] = o
             counts[digit] += 1
         for j in range(n):
@@ -77,42 +84,78 @@ def _all_digits(bits, mask, low, num_bits, order, spare):
 
 
 @njit(cache=True, nogil=True)
-def _leading_digits(bits, mask, low, shift, width, order, pack, spare, counts):
-    """Sort `order` by the 2 · width bits above `shift` of key − low."""
+def _cumulate(counts):
+    """Replace counts by the sums of those before them."""
+    total = 0
+    for c in range(counts.size):
+        total, counts[c] = total + counts[c], total
+
+
+@njit(cache=True, nogil=True)
+def _leading_digits(bits, mask, low, shift, width, order, out, spare, counts):
+    """Sort by the 2 · width bits above `shift` of key − low; write the order and the values."""
     n, size = bits.size, 1 << width
+    lower, upper = counts[:size], counts[size : 2 * size]
     counts[: 2 * size] = 0
     digit_mask = np.uint64(size - 1)
     drop, step, up = np.uint64(shift), np.uint64(width), np.uint64(32)
     for j in range(n):
         t = (np.uint64(_key(bits[j], mask)) - low) >> drop
-        pack[j] = (t << up) | np.uint64(j)
-        counts[t & digit_mask] += 1
-        counts[np.uint64(size) + (t >> step)] += 1
-    first, second = 0, 0
-    for c in range(size):
-        first, counts[c] = first + counts[c], first
-        second, counts[size + c] = second + counts[size + c], second
-    for j in range(n):
-        v = pack[j]
-        digit = (v >> up) & digit_mask
-        spare[counts[digit]] = v
-        counts[digit] += 1
-    for j in range(n):
-        v = spare[j]
-        digit = np.uint64(size) + (v >> (up + step))
-        order[counts[digit]] = np.uint32(v)
-        counts[digit] += 1
+        lower[t & digit_mask] += 1
+        upper[t >> step] += 1
+    _cumulate(lower)
+    _cumulate(upper)
+    if bits.itemsize == 4:
+        # A key and a place fill one word, so that values need not be gathered afterwards.
+        patterns = out.view(bits.dtype)
+        for j in range(n):
+            k = np.uint64(_key(bits[j], mask)) - low
+            digit = (k >> drop) & digit_mask
+            p = lower[digit]
+            spare[p] = (k << up) | np.uint64(j)
+            lower[digit] = p + 1
+        for j in range(n):
+            v = spare[j]
+            k = v >> up
+            digit = k >> (drop + step)
+            p = upper[digit]
+            order[p] = np.uint32(v)
+            k = np.int64(k + low)
+            patterns[p] = k ^ ((k >> 63) & mask)
+            upper[digit] = p + 1
+    else:
+        for j in range(n):
+            t = (np.uint64(_key(bits[j], mask)) - low) >> drop
+            digit = t & digit_mask
+            p = lower[digit]
+            spare[p] = (t << up) | np.uint64(j)
+            lower[digit] = p + 1
+        for j in range(n):
+            v = spare[j]
+            digit = v >> (up + step)
+            p = upper[digit]
+            order[p] = np.uint32(v)
+            upper[digit] = p + 1
+        _gather(bits, mask, order, out)
 
 
 @njit(cache=True, nogil=True)
-def _sort_bucket(keys, bits, mask, order, out, pack, spare, counts):
-    """Write the stable order of one bucket and its sorted values; keys, bits: the same memory."""
+def _gather(bits, mask, order, out):
+    patterns = out.view(bits.dtype)
+    for j in range(bits.size):
+        k = _key(bits[order[j]], mask)
+        patterns[j] = k ^ ((k >> 63) & mask)
+
+
+@njit(cache=True, nogil=True)
+def _sort_bucket(bits, mask, order, out, spare, counts):
+    """Write the stable order of one bucket and its sorted values."""
     n = bits.size
     if n <= _INSERTION:
         for j in range(n):
             order[j] = j
-            out[j] = keys[j]
-        _insertion_sort(out, order, 1)
+        _gather(bits, mask, order, out)
+        _insertion_sort(out, order)
         return
     smallest = largest = _key(bits[0], mask)
     for j in range(n):
@@ -122,19 +165,17 @@ def _sort_bucket(keys, bits, mask, order, out, pack, spare, counts):
     span, num_bits = np.uint64(largest) - low, 0
     while num_bits < 64 and (span >> np.uint64(num_bits)) != 0:
         num_bits += 1
-    kept = min(num_bits, 16 if n < _SMALL else 22)
     if num_bits == 0:
         for j in range(n):
             order[j] = j
-    else:
-        width = (kept + 1) // 2
-        _leading_digits(bits, mask, low, num_bits - kept, width, order, pack, spare, counts)
-    for j in range(n):
-        out[j] = keys[order[j]]
-    if num_bits > kept and not _insertion_sort(out, order, 1):
-        _all_digits(bits, mask, low, num_bits, order, spare)
-        for j in range(n):
-            out[j] = keys[order[j]]
+        _gather(bits, mask, order, out)
+        return
+    kept = min(num_bits, 16 if n < _SMALL else 22)
+    width = (kept + 1) // 2
+    _leading_digits(bits, mask, low, num_bits - kept, width, order, out, spare, counts)
+    if num_bits > kept and not _insertion_sort(out, order):
+        _all_digits(bits, mask, low, num_bits, order, spare, counts)
+        _gather(bits, mask, order, out)
 
 
 @njit(cache=True, nogil=True)
@@ -150,9 +191,8 @@ def _sample_keys(x, bits, mask):
             + x[(np.uint64(j) * np.uint64(11400714819323198485) >> np.uint64(11)) % np.uint64(n)]
         )
     ordered = np.empty(m, x.dtype)
-    order, counts = np.empty(m, np.uint32), np.empty(4096, np.int64)
-    pack, spare = np.empty(m, np.uint64), np.empty(m, np.uint64)
-    _sort_bucket(values, values.view(bits.dtype), mask, order, ordered, pack, spare, counts)
+    order, counts, spare = np.empty(m, np.uint32), np.empty(4096, np.int32), np.empty(m, np.uint64)
+    _sort_bucket(values.view(bits.dtype), mask, order, ordered, spare, counts)
     keys = np.empty(m, np.int64)
     patterns = ordered.view(bits.dtype)
     for j in range(m):
@@ -243,7 +283,7 @@ def find_buckets(x, bits, mask, bucket):
     """Write each element's bucket; return the first rank of each bucket and, at the end, n."""
     n = x.size
     num = min(_MAX_BUCKETS, n // _BUCKET)
-    if num < 2:
+    if n * x.itemsize <= _IN_CACHE:
         ends = np.zeros(2, np.int64)
         ends[1] = n
         return ends
@@ -271,24 +311,22 @@ def find_buckets(x, bits, mask, bucket):
 def sort_buckets(x, bits, mask, bucket, starts, stream, order, out):
     """Scatter `x` into `stream` by bucket, then sort each bucket into `order` and `out`."""
     num = starts.size - 1
-    if num == 1:
-        for i in range(x.size):
-            stream[i] = x[i] + x.dtype.type(0)
-    else:
-        cursor = starts.copy()
-        for i in range(x.size):
-            p = cursor[bucket[i]]
-            stream[p] = x[i] + x.dtype.type(0)
-            cursor[bucket[i]] = p + 1
     largest = 0
     for b in range(num):
         largest = max(largest, starts[b + 1] - starts[b])
-    pack, spare = np.empty(largest, np.uint64), np.empty(largest, np.uint64)
-    counts = np.empty(4096, np.int64)
+    spare, counts = np.empty(largest, np.uint64), np.empty(4096, np.int32)
+    if num == 1:
+        _sort_bucket(bits, mask, order, out, spare, counts)
+        return
+    cursor = starts.copy()
+    for i in range(x.size):
+        p = cursor[bucket[i]]
+        stream[p] = x[i]
+        cursor[bucket[i]] = p + 1
     patterns = stream.view(bits.dtype)
     for b in range(num):
         i, j = starts[b], starts[b + 1]
-        _sort_bucket(stream[i:j], patterns[i:j], mask, order[i:j], out[i:j], pack, spare, counts)
+        _sort_bucket(patterns[i:j], mask, order[i:j], out[i:j], spare, counts)
 
 
 @njit(cache=True, nogil=True)
