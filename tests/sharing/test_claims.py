@@ -8,12 +8,37 @@ from dataclasses import replace
 import pytest
 import torch
 
-import coset.sharing.claims.duality  # noqa: F401
+import coset.sharing.claims.duality
+import coset.sharing.claims.rounds  # noqa: F401
 from coset.core.claims import find_claim
 from coset.core.judging import judge
 from coset.lab.verify import verify
-from coset.sharing.claims.cases import EXACT, near_misses, plow, random_cases, tied_case
+from coset.sharing.claims.blocks import block_starts
+from coset.sharing.claims.cases import (
+    EXACT,
+    near_misses,
+    plow,
+    random_cases,
+    sized_cases,
+    tied_case,
+    touching_cases,
+)
+from coset.sharing.claims.counted import (
+    BridgeFlaw,
+    ImminentFlaw,
+    SearchFlaw,
+    counted_bridge,
+    counted_imminent,
+    counted_search,
+)
 from coset.sharing.claims.mutants import Change, mutant
+from coset.sharing.claims.rounds import (
+    PROBES_PER_WEIGHT,
+    allowed_failures,
+    bridge_run,
+    imminent_run,
+    search_run,
+)
 from coset.sharing.prox import prox_sharing
 
 pytestmark = pytest.mark.claim
@@ -75,12 +100,28 @@ def test_C12_the_jacobian_averages_over_blocks():
     check("sharing.C12")
 
 
+def test_C13_imminent_collisions_need_linearly_many_rounds():
+    check("sharing.C13")
+
+
+def test_C14_search_collisions_are_a_short_chain():
+    check("sharing.C14")
+
+
+def test_C15_bridge_merges_need_linear_work():
+    check("sharing.C15")
+
+
 def test_C16_the_law_of_distinct_values():
     check("sharing.C16")
 
 
 def test_C17_a_macroscopic_cluster_above_the_critical_strength():
     check("sharing.C17")
+
+
+def test_C18_rounds_grow_linearly_above_the_critical_strength():
+    check("sharing.C18")
 
 
 @pytest.mark.slow
@@ -149,3 +190,71 @@ def test_the_plow_is_sorted_and_half_tied():
     assert w.numel() == 10
     assert int((w == 0).sum()) == 5
     assert bool((w.diff() >= 0).all())
+
+
+def some_cases():
+    """Return small, touching and larger inputs."""
+    generator = torch.Generator().manual_seed(2)
+    cases = [*random_cases("smoke", generator), *touching_cases("smoke", generator)]
+    cases += [(w, g) for _, w, g in sized_cases(500, generator)]
+    return [(w, g) for w, g in cases if w.numel() > 1]
+
+
+def test_the_unchanged_counted_algorithms_are_right_and_count_as_the_fast_ones():
+    """If the literal versions were wrong, their near misses would prove nothing."""
+    for w, g in some_cases():
+        right = block_starts(w, g)
+        # Beyond twice the range everything merges, and the fast ones count as at that strength.
+        g = min(g, 2 * float(w.max() - w.min()) or 1.0)
+        assert counted_imminent(w, g, ImminentFlaw()) == imminent_run(w, g)
+        assert counted_search(w, g, SearchFlaw()) == search_run(w, g)
+        assert counted_bridge(w, g, BridgeFlaw()) == bridge_run(w, g)
+        assert imminent_run(w, g)[1] == search_run(w, g)[0] == bridge_run(w, g)[0] == right
+
+
+def test_touching_cases_touch():
+    generator = torch.Generator().manual_seed(3)
+    cases = list(touching_cases("smoke", generator))
+    for w, g in cases:
+        assert (2 * g / (w.numel() - 1) * 2).is_integer()
+    # At a strength smaller by a hair there are more blocks in most of them.
+    fewer = [len(block_starts(w, g)) < len(block_starts(w, g * (1 - 1e-9))) for w, g in cases]
+    assert sum(fewer) > len(cases) / 2
+
+
+def test_sized_cases_have_their_size_and_kind():
+    generator = torch.Generator().manual_seed(4)
+    for what, w, g in sized_cases(200, generator):
+        assert (w.numel(), what["strength"]) == (200, g)
+        assert (int((w == 0).sum()) > 60) == (what["input"] in ("half zero", "plow"))
+
+
+@pytest.mark.parametrize("tests", [1, 4, 6, 100])
+def test_allowed_failures_are_as_rare_as_stated(tests):
+    """An independent sum over the binomial distribution."""
+    allowed, rate = allowed_failures(tests)
+
+    def tail(k):
+        return sum(math.comb(20, i) * 0.1**i * 0.9 ** (20 - i) for i in range(k + 1, 21))
+
+    assert rate == pytest.approx(tests * tail(allowed), rel=1e-9)
+    assert rate <= 1e-6 < tests * tail(allowed - 1)
+    assert allowed < 20
+
+
+def test_the_bound_on_probes_is_the_sum_of_the_bounds_of_merges():
+    terms = [(1 + (level + 1) * (level + 3)) / 2 ** (level + 1) for level in range(200)]
+    assert sum(terms) == pytest.approx(PROBES_PER_WEIGHT)
+
+
+@pytest.mark.parametrize("id", ["sharing.C13", "sharing.C14", "sharing.C15"])
+def test_right_counts_with_wrong_blocks_are_refuted(id):
+    item = find_claim(id)
+
+    def wrong(w, strength):
+        parts = list(item.subject_under_test(w, strength))
+        place = 1 if id == "sharing.C13" else 0
+        parts[place] = list(range(len(parts[place]) + 1))
+        return tuple(parts)
+
+    assert judge(replace(item, subject_under_test=wrong), mutants=False).seen == "refuted"

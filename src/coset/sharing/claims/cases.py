@@ -15,7 +15,9 @@ __all__ = [
     "near_misses",
     "plow",
     "random_cases",
+    "sized_cases",
     "tied_case",
+    "touching_cases",
 ]
 
 # (w, strength, prox): computed by hand in rational arithmetic.
@@ -135,3 +137,47 @@ def tied_case(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, 
     apart = math.ceil(16.0 * d * float(delta.max() - delta.min() + 1))
     places = torch.arange(count, dtype=torch.float64) * apart
     return places.repeat_interleave(torch.tensor(masses)), delta, masses
+
+
+def touching_cases(preset: str, generator: torch.Generator) -> Iterator[tuple[Tensor, float]]:
+    """Yield integer weights at strengths where blocks touch exactly, neither short nor beyond.
+
+    Args:
+        preset: a key of `NUM_CASES`.
+        generator: the source of randomness.
+
+    Yields:
+        (w, strength) with w (d,) float64 integers, 2 ≤ d ≤ 65, and 2 g/(d−1) a multiple of ½, so
+        that every comparison is exact in float64.
+    """
+    for _ in range(NUM_CASES[preset]):
+        d, quarters = (
+            int(torch.randint(low, high, (), generator=generator))
+            for low, high in ((2, 66), (1, 5))
+        )
+        w = torch.randint(-d, d + 1, (d,), generator=generator).to(torch.float64)
+        yield w, quarters * (d - 1) / 4
+
+
+def sized_cases(
+    d: int, generator: torch.Generator
+) -> Iterator[tuple[dict[str, object], Tensor, float]]:
+    """Yield inputs of one size: few merges, large clusters, half of the weights 0, one by one.
+
+    Args:
+        d: number of weights, ≥ 4.
+        generator: the source of randomness.
+
+    Yields:
+        What it is, for a counterexample; w (d,) float64; strength.
+    """
+    normal = torch.randn(d, generator=generator, dtype=torch.float64)
+    half = 0.02 * normal * (torch.rand(d, generator=generator) < 0.5)
+    named = (
+        ("normal", normal, 0.5),
+        ("normal", normal, 1.5),
+        ("half zero", half, 1e-3),
+        ("plow", plow(d, 1.0), 1.0),
+    )
+    for name, w, strength in named:
+        yield {"input": name, "d": d, "strength": strength}, w, strength
