@@ -6,6 +6,7 @@ import re
 
 import pytest
 from matplotlib.figure import Figure
+from safetensors.numpy import load_file
 
 from coset.core.errors import UnavailableError
 from coset.lab.experiments import find_experiment
@@ -13,6 +14,7 @@ from coset.lab.figure_style import save_svg
 from coset.lab.runner import run_preset
 from coset.lab.store import RunStore
 from coset.sharing import figures
+from coset.sharing.figures.histograms import torus_histograms
 
 SMALL = [
     "num_train=60",
@@ -87,6 +89,11 @@ def test_bars_are_as_long_as_the_mean_accuracy(torus):
     widths = [patch.get_width() for patch in figure.axes[0].patches]
     assert widths == pytest.approx([0.4] * 6)
     assert texts(figure).count("0.40") == 6
+    larger = [{**row, "side": 14, "test_accuracy": 0.7} for row in rows]
+    figure = figures.torus_accuracy(rows + larger, [])
+    assert [axes.get_title() for axes in figure.axes] == ["7×7 pixels", "14×14 pixels"]
+    for axes, width in zip(figure.axes, (0.4, 0.7), strict=True):
+        assert [patch.get_width() for patch in axes.patches] == pytest.approx([width] * 6)
 
 
 def test_markers_stand_at_distinct_weights_and_accuracy(torus):
@@ -96,18 +103,31 @@ def test_markers_stand_at_distinct_weights_and_accuracy(torus):
     }
     lines = [line for line in figure.axes[0].lines if line.get_linestyle() == "None"]
     assert {tuple(line.get_xydata()[0]) for line in lines} == wanted
-    assert len(figure.axes[0].lines) == 6  # three markers, three paths of cuts
+    paths = [line for line in figure.axes[0].lines if line.get_linestyle() != "None"]
+    # Cuts of the two dense networks, and k-means of the plain one.
+    assert [line.get_linestyle() for line in paths] == ["-", "--", "-"]
+    (stored,) = (
+        load_file(record_folder / "arrays.safetensors")
+        for row, record_folder in zip(*torus, strict=True)
+        if (row["method"], row["shuffled"]) == ("fc", False)
+    )
+    for line, kind in zip(paths, ("cut", "kmeans"), strict=False):
+        assert line.get_xdata().tolist() == stored[f"{kind}_num_distinct"].tolist()
+        assert line.get_ydata().tolist() == stored[f"{kind}_test_accuracy"].tolist()
 
 
 def test_curves_show_each_epoch_of_the_runs_in_place(torus):
     figure = figures.torus_curves(*torus)
     for axes in figure.axes:
         assert [line.get_xdata().tolist() for line in axes.lines] == [[1, 2]] * 3
+    final = [line.get_ydata()[-1] for line in figure.axes[0].lines]
+    wanted = [row["validation_accuracy"] for row in torus[0] if not row["shuffled"]]
+    assert final == pytest.approx(wanted)
 
 
 def test_filters_show_a_line_for_each_method_and_pixel_order(torus):
     figure = figures.torus_filters(*torus)
-    assert len(figure.axes) == 6 * 4
+    assert len(figure.axes) == 6 * 4  # four filters of the only size
     names = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
     assert names[0] == "dense\nin place"
     assert names[-1] == "CNN\nshuffled"
@@ -116,9 +136,27 @@ def test_filters_show_a_line_for_each_method_and_pixel_order(torus):
     assert all(abs(picture - pictures[0]).max() < 1e-6 for picture in pictures)
 
 
-def test_filters_without_stored_arrays_say_what_to_do(torus, tmp_path):
-    with pytest.raises(UnavailableError, match="run the experiment again"):
-        figures.torus_filters(torus[0], [tmp_path])
+def test_histograms_show_the_stored_counts(torus):
+    figure = torus_histograms(*torus)
+    assert len(figure.axes) == 3 * 2  # the start and two epochs, two dense networks
+    stored = {
+        row["method"]: load_file(folder / "arrays.safetensors")["histogram_counts"]
+        for row, folder in zip(*torus, strict=True)
+        if not row["shuffled"]
+    }
+    for column, method in enumerate(("fc", "fc+sharing")):
+        for line, epoch in ((0, 0), (1, 1), (2, 2)):
+            (steps,) = figure.axes[2 * line + column].patches
+            drawn = steps.get_data().values
+            assert (drawn == stored[method][epoch].clip(0.5)).all()
+    labels = [axes.get_ylabel() for axes in figure.axes[::2]]
+    assert labels == ["epoch 0", "epoch 1", "epoch 2"]
+
+
+def test_pictures_without_stored_arrays_say_what_to_do(torus, tmp_path):
+    for draw in (figures.torus_filters, torus_histograms):
+        with pytest.raises(UnavailableError, match="run the experiment again"):
+            draw(torus[0], [tmp_path])
 
 
 def test_world_lines_end_in_one_heavy_line(particle_rows):

@@ -1,9 +1,9 @@
-"""Claims about many weights: the law of distinct values, and what training was seen to do."""
+"""Claims about many weights: the law of distinct values, and the macroscopic cluster."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from scipy.integrate import quad
 from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
+from coset.sharing.claims import networks  # noqa: F401  registers C19
 from coset.sharing.claims.blocks import block_starts
 from coset.sharing.strengths import (
     critical_strength,
@@ -185,81 +186,3 @@ def _appearance(d: int, generator: torch.Generator, seen: dict[str, Any]) -> dic
 def _largest_share(w: Tensor, strength: float) -> float:
     starts = [*block_starts(w, strength), w.numel()]
     return float(np.diff(starts).max()) / w.numel()
-
-
-Rows = Sequence[dict[str, Any]]
-
-# What counts as convolution-like, and as the failure of a CNN: ours, stated before the run.
-CIRCULANT = 0.9
-CNN_FALL = 0.1
-
-
-def _accuracies(rows: Rows, method: str, shuffled: bool) -> list[float]:
-    found = [r for r in rows if r["method"] == method and r["shuffled"] is shuffled]
-    return [float(r["test_accuracy"]) for r in found]
-
-
-def _change(name: str, shuffled: bool | None, **values: object) -> Callable[[Rows], Rows]:
-    """Return a mutant of rows: the named method's rows get other values."""
-
-    def changed(rows: Rows) -> Rows:
-        return [
-            {**row, **values}
-            if row["method"] == name and shuffled in (None, row["shuffled"])
-            else dict(row)
-            for row in rows
-        ]
-
-    return changed
-
-
-@claim(
-    "sharing.C19",
-    title="dense nets with sharing learn convolution-like filters",
-    statement="""Fully connected networks trained with the penalty learn convolution-like filters,
-        also on shuffled pixels, where convolutional networks fail.""",
-    hypotheses="""the torus-digits experiment at our sizes; circulance ≥ 0.9 counts as
-        convolution-like; a CNN fails if shuffling costs it 0.1 of accuracy""",
-    source="[paper]",
-    kind="empirical",
-    expected="open",
-    experiment="sharing.torus-digits",
-    mutants={
-        "the CNN does not mind shuffling": _change("cnn", True, test_accuracy=1.0),
-        "sharing falls to chance": _change("fc+sharing", None, test_accuracy=0.1),
-        "the tied filters are circulant": _change("fc+sharing", None, circulance=1.0),
-    },
-)
-def C19(rows: Rows) -> ClaimResult:
-    """Judge sharing.C19 by rows: filters, the CNN's fall, and what sharing does to accuracy.
-
-    It holds if the filters are circulant, the CNN falls and accuracy does not. It is refuted if the
-    CNN survives or sharing ruins the dense net. Filters that are not circulant leave it open: the
-    paper's networks and training are larger than ours.
-    """
-    images = min(int(row["num_test"]) for row in rows)
-    plain = _accuracies(rows, "fc", False) + _accuracies(rows, "fc", True)
-    tied = _accuracies(rows, "fc+sharing", False) + _accuracies(rows, "fc+sharing", True)
-    gain = float(np.mean(tied) - np.mean(plain))
-    # Five standard errors of a difference of two accuracies, each at its least certain.
-    half = 5 * math.sqrt(0.5 / (images * min(len(tied), len(plain))))
-    fall = float(np.mean(_accuracies(rows, "cnn", False)) - np.mean(_accuracies(rows, "cnn", True)))
-    shapes = [float(r["circulance"]) for r in rows if r["method"] == "fc+sharing"]
-    circulance = float(np.mean(shapes))
-    spread = max(abs(shape - circulance) for shape in shapes)
-    refuted = fall < CNN_FALL or gain + half < 0
-    shown = circulance >= CIRCULANT and gain + half > 0 and not refuted
-    return ClaimResult(
-        holds=False if refuted else True if shown else None,
-        measured=circulance,
-        bound=CIRCULANT,
-        detail=(
-            f"circulance of the tied filters {circulance:.2f} (farthest row: ± {spread:.3f}), "
-            f"needed {CIRCULANT}; shuffling costs the CNN {fall:.3f}, needed {CNN_FALL}; sharing "
-            f"changes accuracy by {gain:+.3f} (5 standard errors: ± {half:.3f})"
-        ),
-        sample_size=len(rows),
-        interval=(circulance - spread, circulance + spread),
-        counterexample={"cnn_fall": fall, "gain": gain} if refuted else None,
-        evidence={"gain": gain, "cnn_fall": fall, "circulance": circulance},
-    )
