@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.func import jacfwd, jacrev
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from coset.core.errors import DomainError
 from coset.sharing.autograd import prox_rows
@@ -49,7 +53,7 @@ def test_gradcheck_and_gradgradcheck(rewind, generator):
     def of_rows(w, strength, l1):
         return prox_sharing(w, strength, l1=l1, rewind=rewind, dim=1)
 
-    assert torch.autograd.gradcheck(of_rows, (w, strength, l1))
+    assert torch.autograd.gradcheck(of_rows, (w, strength, l1), check_forward_ad=True)
     assert torch.autograd.gradgradcheck(of_rows, (w, strength, l1))
     whole = leaf(0.3)
     assert torch.autograd.gradcheck(lambda w, g: prox_sharing(w, g), (w, whole))
@@ -123,6 +127,39 @@ def test_torch_func_transforms_nest(generator):
     (right,) = torch.autograd.grad(sum(loss(row) for row in leaf_w), leaf_w)
     assert torch.equal(by_rows, right)
     assert torch.func.jacrev(torch.func.grad(lambda row: loss(row) ** 2))(w[0]).shape == (8, 8)
+
+
+def test_forward_mode_by_hand():
+    w, g, l1 = (leaf(v).detach() for v in ([0.0, 1, 10, 11], 0.75, 1.0))
+    ones = torch.ones_like(w)
+    moved, along = torch.func.jvp(lambda g: prox_sharing(w, g), (g,), (torch.ones_like(g),))
+    assert moved.tolist() == [0.75, 1.25, 9.75, 10.25]
+    velocity = torch.tensor([1, 1 / 3, -1 / 3, -1], dtype=torch.float64)
+    assert torch.allclose(along, velocity, rtol=0, atol=1e-15)
+
+    def thresholded(w, l1):
+        return prox_sharing(w, g, l1=l1)
+
+    _, along = torch.func.jvp(thresholded, (w, l1), (2 * ones, torch.ones_like(l1)))
+    assert along.tolist() == [0, 1, 1, 1]
+    with torch.no_grad(), forward_ad.dual_level():
+        out = prox_sharing(forward_ad.make_dual(w, 3 * ones), g)
+        assert forward_ad.unpack_dual(out).tangent.tolist() == [3, 3, 3, 3]
+    forward, backward = (j(lambda w: prox_sharing(w, 3 * g))(w) for j in (jacfwd, jacrev))
+    assert torch.equal(forward, backward)
+
+
+def test_who_looks_on_sees_the_operator(generator):
+    """Without gradients the kernels are called directly, unless someone traces, maps or fakes."""
+    w = torch.randn(9, generator=generator)
+    graph = make_fx(lambda w: prox_sharing(w, 0.5))(w).graph
+    assert any("sharing_prox" in str(node.target) for node in graph.nodes)
+    with FakeTensorMode() as mode:
+        fake = prox_sharing(mode.from_tensor(w), torch.full((), 0.5))
+    assert type(fake) is not torch.Tensor
+    assert fake.shape == (9,)
+    mapped = torch.func.vmap(lambda row: prox_sharing(row, 0.5))(w[None])
+    assert torch.equal(mapped[0], prox_sharing(w, 0.5))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, ShapeError, UnsupportedError
-from coset.sharing.autograd import ARITHMETICS, METHODS, ProxRows, prox_rows
+from coset.sharing.autograd import ARITHMETICS, METHODS, call_prox
 from coset.sharing.penalty import check_dim, check_weights, read_number
 
 __all__ = ["ClusterInfo", "prox_sharing"]
@@ -182,7 +182,7 @@ def prox_sharing(
 
     Returns:
         The new weights, of the shape and dtype of `w`; with `return_info` also `ClusterInfo`.
-        Differentiable, twice, in `w`, `strength` and `l1`.
+        Differentiable in `w`, `strength` and `l1`: backward, twice, and forward.
 
     Raises:
         DtypeError: if `w` is not a real floating-point tensor of 16 bits or more, strength, l1 or
@@ -216,12 +216,8 @@ def prox_sharing(
     g = _per_row(strength, "strength", batch, num_rows)
     threshold = _per_row(l1, "l1", batch, num_rows)
     has_l1 = isinstance(l1, Tensor) or bool(l1 != 0)
-    needs_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (rows, g, threshold))
-    apply: Any = prox_rows if not needs_grad or torch.compiler.is_compiling() else ProxRows.apply
-    with_index = needs_grad or return_info
-    out, index, tallies = apply(
-        rows, g, threshold, rho, has_l1, with_index, check_finite, method, arithmetic
-    )
+    options = (rho, has_l1, check_finite, method, arithmetic)
+    out, index, tallies = call_prox(rows, g, threshold, *options, with_index=return_info)
     result = out.to(w.dtype).reshape(grouped.shape)
     result = result.reshape(w.shape) if dim is None else result.movedim(-1, dim)
     if not return_info:
