@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from coset.sharing.plow import plow
+
 __all__ = [
     "EXACT",
     "NUM_CASES",
@@ -35,23 +37,6 @@ EXACT: tuple[tuple[list[float], float, list[float]], ...] = (
 )
 
 NUM_CASES = {"smoke": 60, "cpu": 1000, "paper": 5000}
-
-
-def plow(d: int, strength: float) -> Tensor:
-    """Return the input on which collisions follow one another, d/2 + 1 rounds of them.
-
-    Half of the particles lie at 0, the others a hair farther apart than 2 g/(d−1).
-
-    Args:
-        d: number of weights, ≥ 2.
-        strength: g > 0, at which the input is bad.
-
-    Returns:
-        (d,) float64, sorted.
-    """
-    spacing = 2.0 * strength / (d - 1) * (1 + 1e-9)
-    tail = spacing * torch.arange(1, d - d // 2 + 1, dtype=torch.float64)
-    return torch.cat([torch.zeros(d // 2, dtype=torch.float64), tail])
 
 
 def random_cases(preset: str, generator: torch.Generator) -> Iterator[tuple[Tensor, float]]:
