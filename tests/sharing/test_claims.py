@@ -243,8 +243,11 @@ def test_allowed_failures_are_as_rare_as_stated(tests):
 
 
 def test_the_bound_on_probes_is_the_sum_of_the_bounds_of_merges():
-    terms = [(1 + (level + 1) * (level + 3)) / 2 ** (level + 1) for level in range(200)]
+    terms = [(level + 1) * (level + 2) / 2 ** (level + 1) for level in range(200)]
     assert sum(terms) == pytest.approx(PROBES_PER_WEIGHT)
+    for levels in range(1, 20):
+        chain = sum((level + 1) * (level + 2) for level in range(levels))
+        assert chain == levels * (levels + 1) * (levels + 2) / 3
 
 
 @pytest.mark.parametrize("id", ["sharing.C13", "sharing.C14", "sharing.C15"])

@@ -270,7 +270,7 @@ class _Hulls:
         self.end[low] = after
 
 
-def counted_bridge(w: Tensor, strength: float, flaw: BridgeFlaw) -> tuple[list[int], int]:
+def counted_bridge(w: Tensor, strength: float, flaw: BridgeFlaw) -> tuple[list[int], int, int]:
     """Join neighboring hulls of 1, 2, 4, … ranks by their bridges.
 
     Args:
@@ -279,14 +279,17 @@ def counted_bridge(w: Tensor, strength: float, flaw: BridgeFlaw) -> tuple[list[i
         flaw: what is wrong.
 
     Returns:
-        The first ranks of the blocks; work: the probes of all merges, each of which compares the
-        means of two ranges of ranks.
+        The first ranks of the blocks; depth: the most probes of a merge, summed over levels; work:
+        the probes of all merges, each of which compares the means of two ranges of ranks.
     """
     x = w.sort().values.numpy()
     d, width = len(x), 1
-    hulls = _Hulls(x, strength, flaw)
+    hulls, depth = _Hulls(x, strength, flaw), 0
     while width < d:
+        most = 0
         for a in range(0, d - width, 2 * width):
+            before = hulls.work
             hulls.merge(a, a + width, min(d, a + 2 * width))
-        width *= 2
-    return [r for r in range(d) if hulls.parent[r] == r], hulls.work
+            most = max(most, hulls.work - before)
+        width, depth = 2 * width, depth + most
+    return [r for r in range(d) if hulls.parent[r] == r], depth, hulls.work

@@ -83,21 +83,21 @@ def search_run(w: Tensor, strength: float) -> tuple[list[int], int, int]:
     return info.starts.tolist(), info.depth, info.work
 
 
-def bridge_run(w: Tensor, strength: float) -> tuple[list[int], int]:
-    """Return the first ranks of the blocks, and the probes of bridge merges from single ranks up.
+def bridge_run(w: Tensor, strength: float) -> tuple[list[int], int, int]:
+    """Return the first ranks of the blocks, depth and probes of bridge merges from ranks up.
 
     Args:
         w: (d,) float64, d ≥ 2.
         strength: g > 0.
 
     Returns:
-        Starts and probes.
+        Starts; the most probes of a merge, summed over levels; all probes.
 
     Claims: sharing.C15.
     """
     g = torch.tensor([strength], dtype=torch.float64)
     starts, counts = bridge_starts(w.sort().values[None], g, leaf=1)
-    return starts[0].nonzero().flatten().tolist(), int(counts[0, 2])
+    return starts[0].nonzero().flatten().tolist(), int(counts[0, 1]), int(counts[0, 2])
 
 
 def _exact_starts(w: Tensor, strength: float) -> list[int]:
@@ -120,7 +120,7 @@ def _cases(
 
 
 def _worst(found: list[tuple[float, dict[str, object]]], what: str) -> ClaimResult:
-    """Judge (measured ÷ bound, case), infinite where the blocks are wrong: all at most 1."""
+    """Judge (measured ÷ bound, case), infinite where a result is wrong: all at most 1."""
     ratio, case = max(found, key=lambda item: item[0])
     holds = ratio <= 1
     wrong = sum(math.isinf(r) for r, _ in found)
@@ -128,7 +128,7 @@ def _worst(found: list[tuple[float, dict[str, object]]], what: str) -> ClaimResu
         holds=holds,
         measured=ratio,
         bound=1.0,
-        detail=f"{what}: at most {ratio:.3g} of the bound; {wrong} inputs with wrong blocks",
+        detail=f"{what}: at most {ratio:.3g} of the bound; {wrong} inputs with wrong results",
         sample_size=len(found),
         counterexample=None if holds else case,
     )
@@ -179,8 +179,7 @@ def C13(
         is_right = rounds == d // 2 + 1 and starts == [0]
         case = {"input": "plow", "d": d, "strength": 1.0, "rounds": rounds}
         found.append((0.0 if is_right else math.inf, case))
-    result = _worst(found, f"rounds, d − 1 being allowed; on the bad input of d weights: {seen}")
-    return result
+    return _worst(found, f"rounds, d − 1 being allowed; on the bad input of d weights: {seen}")
 
 
 def _search_with(flaw: SearchFlaw, w: Tensor, strength: float) -> tuple[list[int], int, int]:
@@ -221,20 +220,22 @@ def C14(
     return _worst(found, f"depth and work, up to d = {max(sizes[preset]):,}")
 
 
-def _bridge_with(flaw: BridgeFlaw, w: Tensor, strength: float) -> tuple[list[int], int]:
+def _bridge_with(flaw: BridgeFlaw, w: Tensor, strength: float) -> tuple[list[int], int, int]:
     return counted_bridge(w, strength, flaw)
 
 
-# Σ_l 2^-(l+1) (1 + (l+1)(l+3)): a merge of two hulls of 2^l ranks probes at most that often.
-PROBES_PER_WEIGHT = 11
+# A merge of two hulls of 2^l ranks probes once; up to l times for the bridge's left end, each time
+# with l + 2 probes; and l + 1 times for its right end: (l+1)(l+2) in all. There are at most
+# d/2^(l+1) such merges, and Σ_l (l+1)(l+2)/2^(l+1) = 8.
+PROBES_PER_WEIGHT = 8
 
 
 @claim(
     "sharing.C15",
     title="bridge merges: O(d) work in all",
     statement="""Joining neighboring hulls of 1, 2, 4, … ranks by their bridge, found by a binary
-        search inside a binary search on prefix sums, takes O(d) probes in all: at most
-        1 + (l+1)(l+3) for hulls of 2^l ranks, hence at most 11 d.""",
+        search inside a binary search on prefix sums, takes at most (l+1)(l+2) probes for hulls of
+        2^l ranks: at most 8 d in all, in a chain of at most L(L+1)(L+2)/3, L = ⌈log2 d⌉.""",
     hypotheses="""d ≥ 2, any g > 0; a probe compares the means of two ranges of ranks; following a
         rank to its block is not counted""",
     source="[derived]",
@@ -250,12 +251,12 @@ PROBES_PER_WEIGHT = 11
     near_misses=near_misses,
 )
 def C15(
-    run: Callable[[Tensor, float], tuple[list[int], int]] = bridge_run,
+    run: Callable[[Tensor, float], tuple[list[int], int, int]] = bridge_run,
     *,
     preset: str,
     generator: torch.Generator,
 ) -> ClaimResult:
-    """Judge sharing.C15: the right blocks, and a number of probes a weight that stays bounded."""
+    """Judge sharing.C15: the right blocks, within the bounds on probes and on their chain."""
     sizes = {
         "smoke": (2**10, 2**14),
         "cpu": (2**10, 2**14, 2**17),
@@ -264,11 +265,12 @@ def C15(
     found: list[tuple[float, dict[str, object]]] = []
     per_weight: dict[int, float] = {}
     for case, w, g, right in _cases(preset, sizes, generator):
-        starts, probes = run(w, g)
-        d = w.numel()
+        starts, depth, probes = run(w, g)
+        d, levels = w.numel(), (w.numel() - 1).bit_length()
         per_weight[d] = max(per_weight.get(d, 0.0), probes / d)
-        is_right = starts == right
-        found.append((probes / (PROBES_PER_WEIGHT * d) if is_right else math.inf, case))
+        chain = depth / (levels * (levels + 1) * (levels + 2) / 3)
+        ratio = max(chain, probes / (PROBES_PER_WEIGHT * d))
+        found.append((ratio if starts == right else math.inf, case))
     seen = ", ".join(f"{per_weight[d]:.2f} at d = {d:,}" for d in sizes)
     return _worst(found, f"probes a weight: {seen}")
 

@@ -44,8 +44,8 @@ class RoundsConfig:
             "half-zero" (half of the weights 0, half normal with σ = 0.02, strength 0.001), or
             "plow" (each weight collides only after the one before it, strength 1).
         sizes: numbers of weights, each ≥ 2.
-        max_quadratic: the largest size for end collisions, and for imminent collisions on the plow:
-            they take a number of steps that grows with the size, each of them linear.
+        max_quadratic: the largest size for imminent collisions on the plow, and for end collisions
+            elsewhere: they take a number of steps that grows with the size, each of them linear.
         seed: decides the weights.
     """
 
@@ -80,6 +80,7 @@ _INPUTS = tuple(_STRENGTHS)
         "coset.sharing.figures:costs_by_size",
         "coset.sharing.figures:seconds_by_size",
     ),
+    cost={"smoke": 3.0, "cpu": 110.0},
 )
 def rounds(config: RoundsConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Run every method at every size; write the seconds that each took to a file of their own.
@@ -130,7 +131,7 @@ def rounds(config: RoundsConfig, run: RunContext) -> Iterator[dict[str, Any]]:
 
 
 def _is_quadratic(method: str, input: str) -> bool:
-    return method == "end" or (method == "imminent" and input == "plow")
+    return method == ("imminent" if input == "plow" else "end")
 
 
 def _weights(input: str, size: int, run: RunContext) -> Tensor:
