@@ -10,7 +10,14 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from coset.core.errors import ConfigError, DomainError, DtypeError, NotConvergedError, ShapeError
+from coset.core.errors import (
+    ConfigError,
+    DomainError,
+    DtypeError,
+    NotConvergedError,
+    ShapeError,
+    UnsupportedError,
+)
 from coset.core.results import Record, Status
 from coset.sharing import pairwise_penalty, prox_sharing
 from coset.sharing.proximal_gradient import (
@@ -240,6 +247,32 @@ def test_nothing_to_fit_and_nothing_to_fit_with():
     assert float(alone.value) == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_any_finite_strength_is_fine(ratio, generator):
+    x, y = problem(generator)
+    for scale in (1.0, 2.0**-400):
+        found = shared_least_squares(x * scale, y, 1e308, l1_ratio=ratio)
+        assert found.status is Status.SOLVED
+        assert found.value.unique().numel() == 1
+        assert bool((found.value == 0).all()) == (ratio > 0)
+    tiny = shared_least_squares(x, y, 5e-324, l1_ratio=ratio, tol=1e-12)
+    plain = shared_least_squares(x, y, 0.0)
+    assert float((tiny.value - plain.value).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("group", ["tensor", "row"])
+def test_features_that_sum_to_zero_but_for_rounding(group, generator):
+    """Centered one-hot features: equal weights fit nothing, and the gap must still close."""
+    x = torch.eye(5, dtype=torch.float64)[torch.randint(0, 5, (60,), generator=generator)]
+    x -= x.mean(0)
+    y = torch.randn(60, 2, generator=generator, dtype=torch.float64)
+    assert 0 < float(x.sum(1).abs().max()) < 1e-12
+    alpha = 0.1 * largest_alpha(x, y, group=group)
+    found = shared_least_squares(x, y, alpha, group=group, tol=1e-10)
+    assert found.status is Status.SOLVED
+    assert found.certificate.verify()
+
+
 def test_scaling_data_and_strength_scales_the_answer(generator):
     x, y = problem(generator)
     plain = shared_least_squares(x, y, 0.05).value
@@ -266,6 +299,8 @@ def test_an_unfinished_solution_says_what_to_do(generator):
         ({"y": torch.ones(3, 0)}, ShapeError),
         ({"start": torch.ones(2, 2)}, ShapeError),
         ({"x": [[1.0]]}, DtypeError),
+        ({"x": torch.ones(3, 2, device="meta")}, UnsupportedError),
+        ({"y": torch.ones(3).to_sparse()}, UnsupportedError),
         ({"y": torch.ones(3, dtype=torch.int64)}, DtypeError),
         ({"x": torch.full((3, 2), torch.nan)}, DomainError),
         ({"y": torch.full((3,), torch.inf)}, DomainError),

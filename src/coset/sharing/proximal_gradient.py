@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from coset.core.errors import ConfigError, DomainError, ShapeError
+from coset.core.errors import ConfigError, DomainError, ShapeError, UnsupportedError
 from coset.core.results import Certificate, Solution, Status
 from coset.sharing.penalty import check_weights, pairwise_penalty, read_number
 from coset.sharing.prox import prox_sharing
@@ -20,6 +20,11 @@ __all__ = ["SharingCertificate", "largest_alpha", "shared_least_squares", "shari
 GROUPS = ("tensor", "row")
 # The gap costs two passes over the data; between checks the Gram matrix is enough.
 _CHECK_EVERY = 10
+# Design rows that sum to less than this share of their size sum to 0 but for rounding: one-hot
+# features about their means do.
+_ROUNDING = 1e-12
+# Beyond it products with 0 would not be 0; no data in float64 call for more.
+_LARGEST_STRENGTH = 1e300
 
 
 def sharing_polar(z: Tensor, l1_ratio: float = 0.0) -> Tensor:
@@ -107,21 +112,20 @@ class _Problem:
         to 0 in each group first: θ is made orthogonal to the fit of equal weights, X·1.
         """
         theta = self.without_constant(self.y - self.x @ w.T)
-        polar = self.polar(theta)
-        return theta if polar <= self.alpha else theta * (self.alpha / polar)
+        return theta * (self.alpha / self.polar(theta)).clamp(max=1)
 
     def without_constant(self, theta: Tensor) -> Tensor:
         ones = self.x.sum(1)
-        size = float(ones.square().sum())
-        if self.ratio > 0 or size == 0:
+        size = float(ones.norm())
+        if self.ratio > 0 or size <= _ROUNDING * self.x.shape[1] ** 0.5 * float(self.x.norm()):
             return theta
-        share = (ones @ theta) / size
+        share = (ones / size) @ theta / size
         mean = share.mean() if self.group == "tensor" else share[None]
         return theta - ones[:, None] * mean
 
-    def polar(self, theta: Tensor) -> float:
-        slope = self.as_groups(theta.T @ self.x) / len(self.x)
-        return float(_polar(slope, self.ratio).max())
+    def polar(self, theta: Tensor) -> Tensor:
+        """Return the polar of θᵀX/n in each group: (1,) or (K,)."""
+        return _polar(self.as_groups(theta.T @ self.x) / len(self.x), self.ratio)
 
     def dual_value(self, theta: Tensor) -> float:
         # ½‖Y‖² − ½‖Y − θ‖², without forming the difference of two large squares.
@@ -131,10 +135,11 @@ class _Problem:
         return max(0.0, self.objective(w) - self.dual_value(self.dual_point(w)))
 
     def prox(self, v: Tensor, step: float) -> Tensor:
+        strength = min(step * self.alpha, _LARGEST_STRENGTH)
         return prox_sharing(
             v,
-            step * self.alpha * (1 - self.ratio),
-            l1=step * self.alpha * self.ratio,
+            strength * (1 - self.ratio),
+            l1=strength * self.ratio,
             dim=None if self.group == "tensor" else -1,
             check_finite=False,
         )
@@ -143,6 +148,8 @@ class _Problem:
 @dataclass(frozen=True)
 class SharingCertificate(Certificate):
     """A pair of weights and dual point that bounds how far the objective is from its minimum.
+
+    It holds the data that were given, not a copy, if they were float64.
 
     Attributes:
         x: (n, p) float64: the design.
@@ -214,6 +221,7 @@ def largest_alpha(x: Tensor, y: Tensor, *, l1_ratio: float = 0.0, group: str = "
         ShapeError: as `shared_least_squares`.
         DomainError: as `shared_least_squares`.
         ConfigError: as `shared_least_squares`.
+        UnsupportedError: as `shared_least_squares`.
 
     Example:
         >>> x = torch.eye(4, dtype=torch.float64)
@@ -221,7 +229,7 @@ def largest_alpha(x: Tensor, y: Tensor, *, l1_ratio: float = 0.0, group: str = "
         1.875
     """
     problem, _ = _read_problem(x, y, 0.0, l1_ratio, group, None)
-    return problem.polar(problem.without_constant(problem.y))
+    return float(problem.polar(problem.without_constant(problem.y)).max())
 
 
 def shared_least_squares(
@@ -263,6 +271,7 @@ def shared_least_squares(
         DomainError: if a number is out of range or not finite, or squares of the data are 0 or not
             finite in float64 although the data are.
         ConfigError: if `group` is unknown.
+        UnsupportedError: if a tensor is not dense or not on the CPU.
 
     Complexity: O(n p min(n, p)) once, O(K p min(n, p) + K p log(K p)) a step.
 
@@ -287,7 +296,7 @@ def shared_least_squares(
         solution = _fista(problem, first, max_iter, tolerance)
     if y.dim() == 2:
         return solution
-    return Solution(**{**solution.__dict__, "value": solution.value[0]})
+    return replace(solution, value=solution.value[0])
 
 
 def _read_problem(
@@ -296,6 +305,11 @@ def _read_problem(
     """Check the arguments; return the problem in float64 and where to start."""
     for tensor, name in ((x, "x"), (y, "y")) + (((start, "start"),) if start is not None else ()):
         check_weights(tensor, name)
+        if tensor.device.type != "cpu":
+            raise UnsupportedError(
+                f"the fit runs on the CPU in this version; {name} is on {tensor.device}; "
+                f"use {name}.cpu()"
+            )
         if not bool(tensor.isfinite().all()):
             raise DomainError(f"{name} must be finite; given NaN or infinity; remove those samples")
     if x.dim() != 2 or y.dim() not in (1, 2) or len(x) != len(y) or 0 in (*x.shape, *y.shape):

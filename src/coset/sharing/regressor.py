@@ -43,7 +43,7 @@ class SharingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         solver: "fista".
         max_iter: steps at most; a `ConvergenceWarning` says that they did not suffice.
         tol: stop when the duality gap is ≤ tol times half the weighted mean of squared (with
-            intercept: centered) targets; ≥ 0.
+            intercept: centered) targets, summed over targets; ≥ 0.
 
     Attributes:
         coef_: (p,) float64, or (K, p) if y was (n, K).
@@ -51,7 +51,7 @@ class SharingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         clusters_: integers of the shape of `coef_`: coefficients of one group with the same number
             are equal to the last bit; numbered by increasing value.
         n_clusters_: how many distinct coefficients there are; with "row" summed over rows.
-        dual_gap_: proved bound on how far the objective is from its minimum.
+        dual_gap_: proved bound on how far the objective is from its minimum; 0 for alpha = 0.
         n_iter_: steps used, ≥ 1.
         n_features_in_: p.
         feature_names_in_: (p,) names, if X had names that are all strings.
