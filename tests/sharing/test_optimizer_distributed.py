@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from coset.core.errors import UnsupportedError
 from coset.core.numerics import tolerance
 from coset.sharing import ProxSharing
 
@@ -65,3 +66,13 @@ def test_replicas_are_equal_to_the_bit_and_follow_one_process(results, number):
     assert steps == right == NUM_STEPS
     assert (first - alone).abs().max() <= tolerance("float64", 1000, "sum")
     assert first.unique().numel() == alone.unique().numel() < 24
+
+
+def test_a_flat_parameter_of_fsdp_is_refused():
+    flat = importlib.import_module("torch.distributed.fsdp._flat_param").FlatParameter
+    w = nn.Parameter(torch.zeros(4))
+    sharded = torch.Tensor._make_subclass(nn.Parameter, torch.zeros(4))
+    sharded._is_flat_param = True
+    assert isinstance(sharded, flat)
+    with pytest.raises(UnsupportedError, match=r"given a FlatParameter of shape \(4,\)"):
+        ProxSharing(torch.optim.SGD([w], lr=0.1), [dict(params=sharded)])

@@ -17,13 +17,13 @@ from coset.lab.experiments import find_experiment
 from coset.lab.figure_style import save_svg
 from coset.lab.runner import run_preset
 from coset.lab.store import RunStore
-from coset.sharing.experiments import rounds as module
+from coset.sharing.experiments.rounds import METHODS, SECONDS_FILE, RoundsConfig, rounds
 from coset.sharing.figures import rounds as figures
 from coset.sharing.plow import plow
 from coset.sharing.prox import prox_sharing
 
 ID = "sharing.rounds"
-TINY = module.RoundsConfig(sizes=(20, 64), max_quadratic=30)
+TINY = RoundsConfig(sizes=(20, 64), max_quadratic=30)
 
 
 @pytest.mark.parametrize("d", [4, 6, 50, 200])
@@ -65,7 +65,7 @@ def test_impossible_plows_are_refused(d, strength, error):
 
 
 def rows_of(config, folder):
-    return list(module.rounds(config, RunContext(ID, config, folder)))
+    return list(rounds(config, RunContext(ID, config, folder)))
 
 
 @pytest.mark.experiment
@@ -91,7 +91,7 @@ def test_rows_do_not_depend_on_the_clock_or_on_other_sizes(tmp_path):
     assert not any((row["method"], row["num_weights"]) == ("end", 64) for row in whole)
     part = rows_of(replace(TINY, sizes=(64,)), tmp_path / "c")
     assert part == [row for row in whole if row["num_weights"] == 64]
-    seconds = json.loads((tmp_path / "a" / module.SECONDS_FILE).read_text())
+    seconds = json.loads((tmp_path / "a" / SECONDS_FILE).read_text())
     assert [(s["method"], s["num_weights"]) for s in seconds] == [
         (row["method"], row["num_weights"]) for row in whole
     ]
@@ -101,7 +101,7 @@ def test_rows_do_not_depend_on_the_clock_or_on_other_sizes(tmp_path):
 @pytest.mark.experiment
 def test_the_inputs_are_what_their_names_say(tmp_path):
     clusters = {}
-    for name in module._INPUTS:
+    for name in figures._INPUTS:
         config = replace(TINY, input=name, sizes=(1000,), max_quadratic=2)
         first = rows_of(config, tmp_path / name)[0]
         clusters[name] = first["num_clusters"] / 1000
@@ -125,9 +125,9 @@ def test_the_presets_cover_the_claims():
     assert set(item.presets) == {"smoke", "cpu", "paper"}
     assert item.claims == ("sharing.C13", "sharing.C14", "sharing.C15", "sharing.C18")
     for preset in item.presets.values():
-        assert set(preset.grid["input"]) == set(module._STRENGTHS) == set(figures._INPUTS)
-    assert set(figures._METHODS) == set(module.METHODS)
-    assert figures._SECONDS_FILE == module.SECONDS_FILE
+        assert set(preset.grid["input"]) == set(figures._INPUTS)
+    assert set(figures._METHODS) == set(METHODS)
+    assert figures._SECONDS_FILE == SECONDS_FILE
 
 
 @pytest.fixture(scope="module")
@@ -187,11 +187,11 @@ def test_missing_seconds_say_what_to_do(drawn, tmp_path):
     with pytest.raises(UnavailableError, match="run folder"):
         figures.seconds_by_size(drawn[0], [tmp_path / "empty"])
     folder = drawn[1][0]
-    whole = (folder / module.SECONDS_FILE).read_text()
-    (folder / module.SECONDS_FILE).unlink()
+    whole = (folder / SECONDS_FILE).read_text()
+    (folder / SECONDS_FILE).unlink()
     with pytest.raises(UnavailableError, match="run the experiment again"):
         figures.seconds_by_size(drawn[0], [folder])
-    (folder / module.SECONDS_FILE).write_text("{")
+    (folder / SECONDS_FILE).write_text("{")
     with pytest.raises(UnavailableError, match="not there or damaged"):
         figures.seconds_by_size(drawn[0], [folder])
-    (folder / module.SECONDS_FILE).write_text(whole)
+    (folder / SECONDS_FILE).write_text(whole)

@@ -35,6 +35,7 @@ def plow(d: int, strength: float) -> Tensor:
     Example:
         >>> plow(4, 1.5).tolist()
         [0.0, 0.0, 1.000000001, 2.000000002]
+        >>> from coset.sharing import prox_sharing
         >>> prox_sharing(plow(1000, 1.5), 1.5, method="imminent", return_info=True)[1].rounds
         501
     """

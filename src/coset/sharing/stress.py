@@ -161,6 +161,7 @@ def cluster_stress(
     Claims: sharing.C10.
 
     Example:
+        >>> from coset.sharing import prox_sharing
         >>> w = torch.tensor([0.0, 0.0, 0.0, 5.0])
         >>> step = torch.tensor([0.2, -0.1, -0.1, 0.3])
         >>> found = cluster_stress(w, step, strength=0.4)
