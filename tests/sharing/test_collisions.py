@@ -15,7 +15,10 @@ from coset.sharing.claims.cases import plow
 from coset.sharing.collisions import bridge, rows
 from coset.sharing.collisions.arithmetic import Blocks, FixedRule, FloatRule, ceil_log2
 from coset.sharing.collisions.bridge import bridge_starts
+from coset.sharing.collisions.end import end_starts
+from coset.sharing.collisions.imminent import imminent_starts
 from coset.sharing.collisions.reference import REFERENCE_BLOCKS
+from coset.sharing.collisions.search import search_starts
 from coset.sharing.prox import prox_sharing
 from coset.sharing.reference import sharing_blocks_reference
 
@@ -180,6 +183,21 @@ def test_fixed_point_compares_exactly_what_float64_cannot():
     assert rule.last_minimum(total, mass, live, row).tolist() == [1]
     assert rule.last_minimum(-total, mass, live, row).tolist() == [0]
     assert rule.last_minimum(total, mass, ~live, row).tolist() == [-1]
+
+
+@pytest.mark.oracle
+def test_integers_that_are_one_float64_are_told_apart(generator):
+    """Units beside 2^56, where float64 counts in sixteens."""
+    noise = torch.arange(40) + torch.randint(-4, 5, (6, 40), generator=generator)
+    integers, mass = noise + 2**56, torch.ones_like(noise)
+    right = [[a for a, _ in REFERENCE_BLOCKS["pava"](row)] for row in integers.tolist()]
+    particles, strength = Blocks(torch.zeros_like(mass), mass, integers), torch.ones(6).double()
+    found = [solve(particles, FixedRule())[0] for solve in (imminent_starts, end_starts)]
+    found.append(search_starts(particles, FixedRule())[0])
+    for leaf in (1, 4, 40):
+        found.append(bridge_starts(noise.double(), strength, integers, leaf)[0])
+    for starts in found:
+        assert [row.nonzero().flatten().tolist() for row in starts] == right
 
 
 def test_of_equal_minima_the_last_counts():

@@ -176,7 +176,7 @@ def prox_sharing(
             which is "bucket".
         arithmetic: "float64", or "fixed": decide and sum in exact integers, which gives the same
             bits for every method, order of the weights and number of threads. Weights are rounded
-            to a grid of max(range, g) · d · 2^-61 or finer; those that meet on it are tied.
+            to a grid of (range + 2 g) · d · 2^-61 or finer; those that meet on it are tied.
         check_finite: False skips the test for NaN and infinity, which leave a group undefined.
         return_info: whether to return the clusters too.
 

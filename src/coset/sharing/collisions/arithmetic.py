@@ -164,7 +164,7 @@ class FixedPoint:
     """Sorted rows rounded to integers whose sums over a row fit an int64.
 
     With s = 62 − ⌈log2 d⌉ − e, where e is the least integer with (max x − min x)/2 + g < 2^e: a
-    resolution of 2^(e−62) d or finer. All factors are powers of two: only rounding loses.
+    resolution of 2^(e−61) d or finer. All factors are powers of two: only rounding loses.
 
     Attributes:
         weights: (rows, d) int64: round((x − mid) · 2^s).

@@ -10,11 +10,10 @@ from coset.sharing.collisions.arithmetic import Blocks, Rule, ceil_log2
 __all__ = ["imminent_starts"]
 
 
-def _merge_runs(blocks: Blocks, joins: Tensor) -> Blocks:
-    """Merge each block with its left neighbor where `joins` says so; joins[0] is False."""
+def _merge_runs(blocks: Blocks, joins: Tensor, first: Tensor) -> Blocks:
+    """Merge each block with its left neighbor where `joins` says so; `first` are the others."""
     run = (~joins).cumsum(0) - 1
-    position = blocks.position[~joins]
-    num = position.numel()
+    position, num = blocks.position[first], first.numel()
     shifted = blocks.total + (blocks.position - position[run]) * blocks.mass
     return Blocks(
         position,
@@ -57,7 +56,8 @@ def imminent_starts(particles: Blocks, rule: Rule) -> tuple[Tensor, Tensor]:
         active = merged > 0
         counts[:, 0] += active
         size = size - merged
-        blocks, row = _merge_runs(blocks, joins), row[~joins]
+        first = (~joins).nonzero().squeeze(1)
+        blocks, row = _merge_runs(blocks, joins, first), row[first]
     starts = torch.zeros(rows * d, dtype=torch.bool, device=device)
     starts[blocks.mass.cumsum(0) - blocks.mass] = True
     return starts.reshape(rows, d), counts
