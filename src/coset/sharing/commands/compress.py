@@ -1,0 +1,246 @@
+"""``coset sharing compress``: a checkpoint whose tensors have few distinct values."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from coset.core.errors import ConfigError, DomainError, FileFormatError, StorageError
+from coset.core.files import dump_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from coset.sharing.commands.tying import Outcome
+    from coset.sharing.tied import TiedTensor
+
+__all__ = ["check_output", "compress", "shown"]
+
+_SUFFIX = ".safetensors"
+_NAMES = 8  # of the tensors kept for one reason
+
+
+def compress(
+    file: Annotated[Path, tyro.conf.Positional],
+    /,
+    unique: int = 256,
+    together: Annotated[bool, tyro.conf.arg(name="global")] = False,
+    method: Literal["kmeans", "path"] = "kmeans",
+    all: bool = False,
+    output: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Write a checkpoint whose tensors have few distinct values, and say what that costs.
+
+    Each tensor's relative error is shown for both methods: k-means, which no choice of so many
+    values beats, and the cut of the sharing path, which ties what training with ProxSharing would
+    tie next, and is worth its error only for weights that were trained so.
+
+    Tied are floating-point tensors of 16 bits or more with at least two dimensions, if that makes
+    them smaller. All others are kept as they are; if one because it holds NaN or infinity, the exit
+    code is 1. The new file is read back and compared bit by bit.
+
+    Example: coset sharing compress net.safetensors --unique 16
+
+    Args:
+        file: a safetensors file; it is only read.
+        unique: how many distinct values each tensor may have, at least 1.
+        together: one set of values for all tensors together.
+        method: which of the two is written.
+        all: tie vectors (biases, norms) too.
+        output: the new file; by default NAME.tied.safetensors beside the old one.
+        json: print JSON.
+    """
+    if unique < 1:
+        raise DomainError(f"--unique must be an integer ≥ 1; given {unique}")
+    output = output or file.with_name(f"{file.name.removesuffix(_SUFFIX)}.tied{_SUFFIX}")
+    check_output(file, output)
+    from coset.sharing.commands.tying import tie_tensors
+    from coset.sharing.tied_files import save_tied
+
+    tensors, metadata = _read(file)
+    found = tie_tensors(tensors, unique, method, together=together, with_vectors=all)
+    if not any(outcome.tied for outcome in found):
+        kept = "; ".join(f"{shown(o.name)}: {o.kept}" for o in found[:5]) or "no tensors at all"
+        raise FileFormatError(f"{file} must hold a tensor that tying makes smaller; given {kept}")
+    contents = {o.name: o.tied or tensors[o.name] for o in found}
+    save_tied(output, contents, metadata)
+    _compare(output, contents, metadata)
+    report = _report(file, output, method, found)
+    if json:
+        print(dump_json(report), end="")
+    else:
+        _print(report)
+    unsound = [f"{shown(o.name)} {o.kept}" for o in found if o.is_unsound]
+    if unsound:
+        print(f"{len(unsound)} of {len(found)} not tied: {'; '.join(unsound)}", file=sys.stderr)
+    return 1 if unsound else 0
+
+
+def check_output(file: Path, output: Path) -> None:
+    """Refuse to write over the file that is read.
+
+    Args:
+        file: what is read.
+        output: what is to be written.
+
+    Raises:
+        ConfigError: if they are one file, or the output is a folder.
+    """
+    if output.is_dir():
+        raise ConfigError(f"--output must name a file; given the folder {output}")
+    if file.resolve() == output.resolve():
+        raise ConfigError(f"--output must be another file than the one that is read, {file}")
+
+
+def shown(name: str) -> str:
+    """Return a name from a file so that it cannot steer the terminal.
+
+    Args:
+        name: any text.
+
+    Returns:
+        The text with every character that is not printable as its escape.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a dense safetensors file, by name, and its metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    from coset.core.model_files import inspect_file
+    from coset.sharing.tied_files import RESERVED_KEYS
+
+    summary = inspect_file(file)  # refuses damaged files with a message that names the place
+    if set(RESERVED_KEYS) & set(summary.metadata):
+        raise FileFormatError(
+            f"{file} must be dense; it holds tied tensors already; "
+            f"first: coset sharing expand {file} --output DENSE{_SUFFIX}"
+        )
+    try:
+        with safe_open(str(file), framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
+            return tensors, dict(stored.metadata() or {})
+    except SafetensorError as error:
+        raise FileFormatError(f"{file} is no readable safetensors file: {error}") from error
+
+
+def _compare(
+    output: Path, contents: Mapping[str, Tensor | TiedTensor], metadata: Mapping[str, str]
+) -> None:
+    """Read the new file and compare it with what was to be written, bit by bit."""
+    from coset.sharing.tied_files import load_tied
+
+    found = load_tied(output)
+    wrong = [name for name, wanted in contents.items() if not _same(found.tensors[name], wanted)]
+    if wrong or found.metadata != metadata or len(found.tensors) != len(contents):
+        what = shown(wrong[0]) if wrong else "names or metadata"
+        raise StorageError(
+            f"{output} must hold what was written; {what} differs; remove the file and check the "
+            f"disk"
+        )
+
+
+def _same(one: Tensor | TiedTensor, other: Tensor | TiedTensor) -> bool:
+    import torch
+
+    from coset.sharing.tied import TiedTensor
+
+    if isinstance(one, TiedTensor) or isinstance(other, TiedTensor):
+        return (
+            isinstance(one, TiedTensor)
+            and isinstance(other, TiedTensor)
+            and one.shape == other.shape
+            and _same(one.values, other.values)
+            and one.index.equal(other.index)
+        )
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    bits = [t.contiguous().reshape(-1).view(torch.uint8) for t in (one, other)]
+    return bits[0].equal(bits[1])
+
+
+def _report(file: Path, output: Path, method: str, found: Sequence[Outcome]) -> dict[str, Any]:
+    """Return what is shown, as JSON values."""
+    return {
+        "file": str(file),
+        "output": str(output),
+        "method": method,
+        "num_bytes_before": file.stat().st_size,
+        "num_bytes_after": output.stat().st_size,
+        "tensors": [_as_row(outcome) for outcome in found],
+    }
+
+
+def _as_row(outcome: Outcome) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "tensor": outcome.name,
+        "shape": list(outcome.shape),
+        "dtype": outcome.dtype,
+        "num_weights": outcome.num_weights,
+        "kept": outcome.kept or None,
+    }
+    tied, errors = outcome.tied, outcome.errors
+    if tied is not None and errors is not None:
+        row |= {
+            "num_distinct_before": outcome.num_distinct,
+            "num_distinct_after": tied.num_unique,
+            "error_kmeans": errors["kmeans"],
+            "error_path": errors["path"],
+            "bits_per_weight": tied.num_bits() / tied.num_weights,
+            "entropy": tied.entropy(),
+        }
+    return row
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("tensor", overflow="fold")
+    for heading in ("weights", "distinct", "becomes", "k-means", "path", "bits"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    kept = defaultdict(list)
+    for row in report["tensors"]:
+        if row["kept"]:
+            kept[row["kept"]].append(shown(row["tensor"]))
+        else:
+            table.add_row(*_cells(row))
+    console.print(table)
+    written = {"kmeans": "k-means", "path": "the path's cut"}[report["method"]]
+    console.print("k-means, path: ‖q − w‖ / ‖w‖ of each; bits: a weight, values included")
+    console.print(f"written: {written}")
+    for reason, names in kept.items():
+        advice = " (--all ties them)" if reason == "fewer than 2 dimensions" else ""
+        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+        console.print(escape(f"kept, {reason}{advice}: {', '.join(names[:_NAMES])}{more}"))
+    before, after = report["num_bytes_before"], report["num_bytes_after"]
+    console.print(
+        escape(f"{report['file']} {before:,} bytes, {report['output']} {after:,} bytes"),
+        soft_wrap=True,
+    )
+    console.print(f"{before / after:.2f} times smaller; read back: equal bit by bit")
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        escape(shown(row["tensor"])),
+        f"{row['num_weights']:,}",
+        f"{row['num_distinct_before']:,}",
+        f"{row['num_distinct_after']:,}",
+        _error(row["error_kmeans"]),
+        _error(row["error_path"]),
+        f"{row['bits_per_weight']:.2f}",
+    ]
+
+
+def _error(value: float) -> str:
+    return "0" if value == 0 else f"{value:.2g}"
