@@ -13,11 +13,11 @@ from coset.lab.context import RunContext
 from coset.lab.experiments import find_experiment
 from coset.lab.metrics import read_metrics
 from coset.sharing.experiments.linear_filters import (
-    ARRAYS_FILE,
     FILTERS,
     LinearFiltersConfig,
     linear_filters,
 )
+from coset.sharing.experiments.linear_maps import ARRAYS_FILE, Pairs
 
 TINY = LinearFiltersConfig(num_strengths=5, num_values=(2, 3), max_iter=300, tol=1e-4)
 KINDS = [
@@ -50,8 +50,14 @@ def test_each_method_and_stage_gives_one_sound_row(name, tmp_path):
 
 
 @pytest.mark.experiment
-def test_what_is_reported_was_chosen_on_validation_data_alone(tmp_path):
+def test_what_is_reported_was_chosen_on_validation_data_alone(tmp_path, monkeypatch):
+    tested, test = [], Pairs.test_error
+    monkeypatch.setattr(Pairs, "test_error", lambda *a: tested.append(1) or test(*a))
     rows = rows_of(TINY, tmp_path)
+    assert len(tested) == len(rows)
+    for (method, stage), row in rows.items():
+        lasso = rows["lasso", stage]["test_error"]
+        assert row["error_to_lasso"] == row["test_error"] / lasso, method
     trials = read_metrics(tmp_path / "metrics.jsonl")
     assert "test_error" not in trials[0]
     for (method, stage), row in rows.items():

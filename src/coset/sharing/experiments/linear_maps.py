@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from coset.core.files import write_atomic
 from coset.sharing.proximal_gradient import largest_alpha, shared_least_squares
 
 __all__ = [
+    "ARRAYS_FILE",
     "Fit",
     "Pairs",
     "circulance_of_map",
@@ -22,8 +25,11 @@ __all__ = [
     "relative_error",
     "ridge_fits",
     "shared_fits",
+    "store_ties",
     "tie_agreement",
 ]
+
+ARRAYS_FILE = "arrays.safetensors"
 
 # How far below its largest sensible strength each kind of penalty is tried, in decades.
 _RIDGE_DECADES, _SHARED_DECADES = 5.0, 4.5
@@ -288,3 +294,19 @@ def tie_agreement(weights: Tensor, truth: Tensor) -> float:
 
     ids = [number_ties(w).reshape(-1).numpy() for w in (truth, weights)]
     return float(adjusted_rand_score(*ids))
+
+
+def store_ties(folder: Path, ties: Mapping[str, Tensor]) -> None:
+    """Write which weights of some maps are tied, for pictures.
+
+    Args:
+        folder: the run folder.
+        ties: name to (q, p) int32, from `number_ties`.
+
+    Raises:
+        StorageError: if the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    arrays = {name: ids.contiguous() for name, ids in ties.items()}
+    write_atomic(folder / ARRAYS_FILE, save(arrays))
