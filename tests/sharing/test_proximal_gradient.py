@@ -83,6 +83,12 @@ def test_the_polar_of_rows_and_of_few():
     assert float(sharing_polar(torch.tensor([5.0]))) == 0
     assert float(sharing_polar(torch.tensor([-5.0]), 0.5)) == 10
     assert float(sharing_polar(torch.empty(0))) == 0
+    assert sharing_polar(torch.tensor([[torch.nan, 0.0], [1.0, -1.0]])).tolist()[1] == 1
+    assert bool(sharing_polar(torch.tensor([torch.nan, 0.0])).isnan())
+    assert float(sharing_polar(torch.tensor([torch.inf, 0.0]), 1.0)) == torch.inf
+    assert float(sharing_polar(torch.tensor([1e308, 1e308]).double(), 1.0)) == torch.inf
+    wide = torch.randn(4, 6).T  # not contiguous
+    assert sharing_polar(wide).equal(sharing_polar(wide.contiguous()))
     with pytest.raises(ShapeError):
         sharing_polar(torch.tensor(1.0))
     with pytest.raises(DtypeError):

@@ -41,7 +41,8 @@ def sharing_polar(z: Tensor, l1_ratio: float = 0.0) -> Tensor:
             infinite); that sum is not looked at, so that rounding errors of it do no harm.
 
     Returns:
-        (...) float64, ≥ 0; 0 for d = 0, and for d = 1 with ρ = 0.
+        (...) float64, ≥ 0; 0 for d = 0, and for d = 1 with ρ = 0. NaN gives NaN; infinity, or a sum
+        that overflows, gives infinity or NaN.
 
     Raises:
         DtypeError: if `z` is not a real floating-point tensor, or `l1_ratio` not a real number.
@@ -65,7 +66,7 @@ def sharing_polar(z: Tensor, l1_ratio: float = 0.0) -> Tensor:
 
 def _polar(z: Tensor, ratio: float) -> Tensor:
     d = z.shape[-1]
-    k = torch.arange(1, d + 1, dtype=torch.float64)
+    k = torch.arange(1, d + 1, dtype=torch.float64, device=z.device)
     bound = (1 - ratio) * k * (d - k) / max(1, d - 1) + ratio * k
     if ratio == 0:
         bound = bound[:-1]
