@@ -101,6 +101,17 @@ def test_pooling_very_many_numbers_costs_little(monkeypatch, kind):
         assert exact * (1 - 1e-12) <= error_of(x, mass, bounds) <= exact * 1.001
 
 
+def test_well_separated_clusters_are_found_at_any_scale():
+    groups = np.arange(-25.0, 25.0)
+    for scale in (1e-3, 1e-12):
+        x = np.unique((groups[:, None] + scale * groups[None, 10:15] / 25).reshape(-1))
+        mass = np.ones(x.size, dtype=np.int64)
+        bounds = optimal_intervals(x, mass, 50)
+        assert bounds.tolist() == list(range(0, 251, 5))
+        assert optimal_intervals(x, mass, 51).size == 52
+        assert set(bounds.tolist()) - set(optimal_intervals(x, mass, 51).tolist()) == set()
+
+
 def test_means_stay_inside_and_finite():
     x = np.array([-1.7e308, -1.6e308, 0.1, 0.1 + 2**-40, 1.6e308, 1.7e308])
     mass = np.array([1, 1, 3, 1, 1, 1])

@@ -23,6 +23,8 @@ _MAX_PASSES = 200
 _MAX_SETTLING = 30
 # Prices closer than this fraction give errors that float64 cannot tell apart.
 _CLOSE = 1e-12
+# Prices below this fraction of the whole error are of clusters that differ by rounding only.
+_NOTHING = 1e-40
 
 
 def optimal_intervals(x: Floats, mass: Integers, num_clusters: int) -> Integers:
@@ -158,7 +160,7 @@ class _Search:
         for number in range(_MAX_PASSES):
             if few.count == count:
                 return few.bounds
-            if few.price - many.price <= _CLOSE * few.price:
+            if few.price - many.price <= _CLOSE * few.price or few.price <= _NOTHING * spread:
                 break
             found = self.cut(price)
             if found.count == count:
@@ -174,10 +176,10 @@ class _Search:
 def _next_price(many: _Cut, few: _Cut, count: int, number: int) -> float:
     """Return a price between those of two cuts, where about `count` clusters should be best."""
     if many.price == 0:
-        return few.price * (few.count / count) ** 3 / 2
+        return few.price * ((few.count / count) ** 3 / 2) ** (number + 1)
     ratio = math.log(few.price / many.price)
     share = 0.5
-    if number % 3 != 2:  # every third step halves, whatever the curve looks like
+    if number % 2 == 0:  # every other step halves, whatever the curve looks like
         share = math.log(many.count / count) / math.log(many.count / few.count)
     price = many.price * math.exp(ratio * min(max(share, 0.01), 0.99))
     return price if many.price < price < few.price else (many.price + few.price) / 2

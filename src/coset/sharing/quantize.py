@@ -38,8 +38,8 @@ def quantize_weights(
         method: "kmeans" or "path".
 
     Returns:
-        The tied weights. Fewer than U values where several merge at one strength, or where their
-        means round to one number of the dtype.
+        The tied weights, on the CPU. Fewer than U values where several merge at one strength, or
+        where their means round to one number of the dtype.
 
     Raises:
         DtypeError: if `w` is not a real floating-point tensor of 16 bits or more, or `num_unique`
@@ -49,8 +49,6 @@ def quantize_weights(
         UnsupportedError: if `w` is sparse.
 
     Complexity: O(d log d); 10⁶ weights take one or two seconds.
-
-    Claims: sharing.C4.
 
     Example:
         >>> w = torch.tensor([0.0, 0.1, 5.0, 5.2, 9.0])
@@ -120,15 +118,14 @@ def relative_error(w: Tensor, tied: TiedTensor) -> float:
         >>> relative_error(torch.tensor([3.0, 4.0]), tied)
         0.6
     """
-    wide, other = w.detach().to(torch.float64), tied.dense().to(w.device, torch.float64)
+    wide, other = (t.reshape(-1).to(torch.float64) for t in (w.detach(), tied.dense()))
     largest = float(wide.abs().max()) if wide.numel() else 0.0
     if largest == 0.0:
         return 0.0
     # Powers of two are exact, and keep squares and differences finite.
-    exponent = -math.frexp(largest)[1] - 1
-    scale = torch.tensor(exponent)
-    difference = torch.ldexp(other, scale) - torch.ldexp(wide, scale)
-    return float(difference.norm() / torch.ldexp(wide, scale).norm())
+    exponent = -math.frexp(largest)[1]
+    before, after = (np.ldexp(t.cpu().numpy(), exponent) for t in (wide, other))
+    return float(np.linalg.norm(after - before) / np.linalg.norm(before))
 
 
 def _read_count(num_unique: int) -> int:

@@ -12,10 +12,12 @@ from torch import Tensor
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.sharing.penalty import check_weights
 
-__all__ = ["TiedTensor", "index_bits", "index_dtype"]
+__all__ = ["TiedTensor", "index_bits", "index_dtype", "read_shape"]
 
 _INTEGERS = (torch.uint8, torch.int8, torch.uint16, torch.int16, torch.int32, torch.int64)
 _MAX_VALUES = 2**31 - 1
+_MAX_DIMS = 64
+_MAX_WEIGHTS = 2**56  # beyond it sizes and strides overflow 64-bit integers
 
 
 def index_bits(num_values: int) -> int:
@@ -61,7 +63,8 @@ class TiedTensor:
     Raises:
         DtypeError: if values or index have another dtype, or the shape other than integers.
         UnsupportedError: if the values are sparse.
-        ShapeError: if values is not a vector, or the index does not have d entries.
+        ShapeError: if values is not a vector, the index does not have d entries, or no tensor can
+            have that shape.
         RangeError: if an index is negative or not below U.
         DomainError: if a value is NaN or infinite.
 
@@ -79,7 +82,7 @@ class TiedTensor:
 
     def __post_init__(self) -> None:
         check_weights(self.values, "values")
-        shape = _read_shape(self.shape)
+        shape = read_shape(self.shape)
         if self.values.dim() != 1 or len(self.values) > _MAX_VALUES:
             raise ShapeError(
                 f"values must be a vector of fewer than 2^31; given shape "
@@ -255,12 +258,29 @@ class TiedTensor:
         return max(0.0, -float((share * share.log2()).sum()))
 
 
-def _read_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    sizes = tuple(shape)
+def read_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape that a tensor can have.
+
+    Args:
+        shape: as given.
+
+    Returns:
+        Its sizes.
+
+    Raises:
+        DtypeError: if it is no sequence of integers.
+        ShapeError: if a size is negative, or there are more or larger ones than a tensor can have.
+    """
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (None,)
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in sizes):
-        raise DtypeError(f"shape must be a tuple of integers; given {shape!r}")
+        raise DtypeError(f"shape must be a tuple of integers; given {shape!r:.60}")
     if any(n < 0 for n in sizes):
-        raise ShapeError(f"each size must be ≥ 0; given shape {sizes}")
+        raise ShapeError(f"each size of a shape must be ≥ 0; given {shape!r:.60}")
+    if len(sizes) > _MAX_DIMS or math.prod(max(n, 1) for n in sizes) > _MAX_WEIGHTS:
+        raise ShapeError(
+            f"a shape must have at most {_MAX_DIMS} sizes, of product at most 2^56; given "
+            f"{len(sizes)} sizes"
+        )
     return sizes
 
 

@@ -34,9 +34,9 @@ from coset.core.files import write_atomic
 from coset.core.model_files import FORMAT_VERSION, inspect_file
 from coset.core.registry import MODEL_CLASSES
 from coset.sharing.bits import pack_bits, unpack_bits
-from coset.sharing.tied import TiedTensor, index_bits
+from coset.sharing.tied import TiedTensor, index_bits, read_shape
 
-__all__ = ["RESERVED_KEYS", "TiedCheckpoint", "load_tied", "save_tied"]
+__all__ = ["RESERVED_KEYS", "TiedCheckpoint", "load_tied", "save_tied", "sort_metadata"]
 
 _FORMAT_VERSION = 1
 _TIED, _DIGEST = "coset.tied", "coset.sha256"
@@ -44,8 +44,6 @@ RESERVED_KEYS = (_TIED, _DIGEST)
 _MARK = f'"{_DIGEST}":"'.encode()
 _DIGEST_LENGTH = 64
 _MAX_BITS = 31
-_MAX_DIMS = 64
-_MAX_WEIGHTS = 2**56  # beyond it sizes and strides overflow 64-bit integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +116,7 @@ def save_tied(
         content = save(stored, metadata=header)
     except Exception as error:  # foreign dtypes, names that are no text: safetensors says which
         raise ConfigError(f"safetensors cannot store these tensors: {error}") from error
-    write_atomic(Path(path), _signed(_in_order(content)))
+    write_atomic(Path(path), _signed(sort_metadata(content)))
 
 
 def _stored_names(name: str) -> tuple[str, str]:
@@ -157,7 +155,7 @@ def _stored_tensors(tensors: Mapping[str, Tensor | TiedTensor]) -> dict[str, Ten
 def _metadata(given: Mapping[str, str], described: Mapping[str, Any]) -> dict[str, str]:
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise ConfigError(f"metadata must map strings to strings; given {key!r}: {value!r}")
+            raise ConfigError(f"metadata must map strings to strings; given {key!r}: {value!r:.60}")
         if key in RESERVED_KEYS:
             raise ConfigError(
                 f"metadata must leave the key {key!r} to the file format; remove it (of a tied "
@@ -212,11 +210,19 @@ def _digest(content: bytes, place: int) -> bytes:
     return digest.hexdigest().encode()
 
 
-def _in_order(content: bytes) -> bytes:
-    """Sort the metadata, which safetensors writes in random order: equal content, equal bytes."""
+def sort_metadata(content: bytes) -> bytes:
+    """Sort the metadata, which safetensors writes in random order: equal content, equal bytes.
+
+    Args:
+        content: a safetensors file with metadata or without.
+
+    Returns:
+        The same file otherwise.
+    """
     stop = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:stop])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8 bytes
     return b"".join([len(text).to_bytes(8, "little"), text, content[stop:]])
@@ -328,14 +334,14 @@ def _read_entry(where: str, entry: Any) -> tuple[tuple[int, ...], int]:
     if not isinstance(entry, dict) or set(entry) != {"shape", "bits"}:
         raise FileFormatError(f"{where} must be described by shape and bits, and no more")
     shape, bits = entry["shape"], entry["bits"]
-    # type() and not isinstance(): true is no size.
-    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-        raise FileFormatError(f"{where}: its shape must be a list of integers ≥ 0")
-    if len(shape) > _MAX_DIMS or math.prod(max(n, 1) for n in shape) > _MAX_WEIGHTS:
-        raise FileFormatError(f"{where}: its shape is beyond what a tensor can have")
+    try:
+        shape = read_shape(shape)
+    except CosetError as error:
+        raise FileFormatError(f"{where}: {error}") from error
+    # type() and not isinstance(): true is no number.
     if type(bits) is not int or not 1 <= bits <= _MAX_BITS:
         raise FileFormatError(f"{where}: bits must be an integer from 1 to {_MAX_BITS}")
-    return tuple(shape), bits
+    return shape, bits
 
 
 def _load(path: Path, content: bytes) -> dict[str, Tensor]:

@@ -35,10 +35,11 @@ def expand(
     from safetensors.torch import save
 
     from coset.sharing.tied import TiedTensor
-    from coset.sharing.tied_files import load_tied
+    from coset.sharing.tied_files import load_tied, sort_metadata
 
     checkpoint = load_tied(file)
-    write_atomic(output, save(checkpoint.state_dict(), metadata=dict(checkpoint.metadata)))
+    content = save(checkpoint.state_dict(), metadata=dict(checkpoint.metadata) or None)
+    write_atomic(output, sort_metadata(content))
     tied = [name for name, t in checkpoint.tensors.items() if isinstance(t, TiedTensor)]
     report = {
         "file": str(file),
