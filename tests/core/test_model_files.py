@@ -43,6 +43,13 @@ def test_a_model_comes_back(saved):
         assert torch.equal(a, b)
 
 
+def test_a_path_may_be_a_string(saved):
+    path, net = saved
+    save_model(net, str(path), name="test.Net", arguments={"width": 4})
+    assert torch.equal(load_model(str(path)).linear.weight, net.linear.weight)
+    assert inspect_file(str(path)).path == path
+
+
 def test_inspect_tells_without_loading(saved):
     summary = inspect_file(saved[0])
     assert (summary.model_class, summary.arguments) == ("test.Net", {"width": 4})

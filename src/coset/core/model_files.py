@@ -89,7 +89,7 @@ class ModelSummary:
 
 
 def save_model(
-    model: torch.nn.Module, path: Path, *, name: str, arguments: Mapping[str, Any]
+    model: torch.nn.Module, path: Path | str, *, name: str, arguments: Mapping[str, Any]
 ) -> None:
     """Write a module as a model file.
 
@@ -117,10 +117,12 @@ def save_model(
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"arguments must be JSON values; {error}") from error
     state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
-    write_atomic(path, save(state, metadata={"coset": header}))
+    write_atomic(Path(path), save(state, metadata={"coset": header}))
 
 
-def load_model(path: Path, *, like: Callable[[], torch.nn.Module] | None = None) -> torch.nn.Module:
+def load_model(
+    path: Path | str, *, like: Callable[[], torch.nn.Module] | None = None
+) -> torch.nn.Module:
     """Build the module that a model file describes and load its tensors.
 
     Args:
@@ -136,7 +138,7 @@ def load_model(path: Path, *, like: Callable[[], torch.nn.Module] | None = None)
     """
     summary = inspect_file(path)
     model = like() if like is not None else _build(summary)
-    state = _load_tensors(path)
+    state = _load_tensors(summary.path)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -173,7 +175,7 @@ def _build(summary: ModelSummary) -> torch.nn.Module:
     return model
 
 
-def inspect_file(path: Path) -> ModelSummary:
+def inspect_file(path: Path | str) -> ModelSummary:
     """Read a model file's header and check it against the file's size; loads no tensor.
 
     Every tensor must have product(shape) · itemsize = stop − start bytes, and the tensors must tile
@@ -188,6 +190,7 @@ def inspect_file(path: Path) -> ModelSummary:
     Raises:
         FileFormatError: if the file is missing, truncated, foreign, or its header is not sound.
     """
+    path = Path(path)
     header, size = _read_header(path)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from coset.sharing.claims import blocks, laws, proximal
+from coset.sharing.claims import blocks, duality, laws, networks, proximal, rounds
 
-__all__ = ["blocks", "laws", "proximal"]
+__all__ = ["blocks", "duality", "laws", "networks", "proximal", "rounds"]
