@@ -131,11 +131,12 @@ def test_values_equal_those_of_one_stack(method, generator):
 @pytest.mark.parametrize("method", METHODS)
 def test_an_offset_costs_no_digits(method, arithmetic, generator):
     d = 2000 if method == "end" else 10_000
-    w = (1000 + 1e-3 * torch.randn(d, generator=generator)).float()
-    right, info = prox_sharing(w, 1e-3, return_info=True, method="pava")
-    found, also = prox_sharing(w, 1e-3, return_info=True, method=method, arithmetic=arithmetic)
-    assert torch.equal(also.index, info.index)
-    assert torch.equal(found, right)
+    noise = 1e-3 * torch.randn(d, generator=generator, dtype=torch.float64)
+    for w in ((1000 + noise).float(), 1e6 + noise):
+        right, info = prox_sharing(w, 1e-3, return_info=True, method="pava")
+        found, also = prox_sharing(w, 1e-3, return_info=True, method=method, arithmetic=arithmetic)
+        assert torch.equal(also.index, info.index)
+        assert float((found - right).abs().max()) <= EPSILON["float64"] * 1e6
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -260,6 +261,14 @@ def test_what_each_method_counts():
     assert counts("end") == (3, 2 * (3 + 3 + 2), 4 + (4 + 3 + 2))
     # Row one merges on both levels: probes 1 + 1 over two slots, 1 + 2 over four slots.
     assert counts("search") == (2, 4 * 2 + 6 * 3, (4 + 2 + 4 + 2 * 4) + (4 + 4))
+
+
+def test_a_level_that_merges_nothing_is_no_round_of_search():
+    w = torch.tensor([0.0, 0, 5, 9], dtype=torch.float64)
+    _, info = prox_sharing(w, 1.0, method="search", return_info=True)
+    # Two probes on level one, and one on level two: from the block 0, 0, whose second slot is dead.
+    assert (info.num_clusters, info.rounds) == (3, 1)
+    assert (info.depth, info.work) == (4 * 2 + 6, (4 + 2) + 4)
 
 
 def test_counts_of_the_bridge_and_of_one_stack():

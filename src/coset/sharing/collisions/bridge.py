@@ -13,7 +13,7 @@ __all__ = ["bridge_starts"]
 
 LEAF = 1024  # ranks pooled by one stack
 # From this many ranks on, the parts of a row, or rows, are shared among threads.
-_THREADING = 200_000
+_THREADING = 500_000
 
 
 def _solve_in_parts(
