@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import isotonic_regression
 
 from coset.core.backends import backends, use_backend
+from coset.core.errors import DomainError
 from coset.core.numerics import tolerance
 from coset.sharing.kernels import launch
 from coset.sharing.prox import prox_sharing
@@ -139,6 +140,51 @@ def test_C6_permuting_the_input_permutes_the_output_exactly(kind, dtype, generat
         assert torch.equal(also.index, info.index[permutation])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_threads_that_share_a_row_give_the_bits_of_one(kind, dtype, generator, monkeypatch):
+    w = row(kind, 70_001, 0.05, generator).to(dtype)
+    monkeypatch.setattr(launch, "_SHARING", 70_000)
+    monkeypatch.setattr(launch, "_THREADING", 70_000)
+    answers = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            answers.append(prox_sharing(w, 0.05, l1=0.01, rewind=0.5, return_info=True))
+            assert torch.equal(prox_sharing(w, 0.05), prox_sharing(w, 0.05, method="pava"))
+    finally:
+        torch.set_num_threads(before)
+    (right, info), *others = answers
+    for out, found in others:
+        assert torch.equal(out, right)
+        assert torch.equal(found.index, info.index)
+        assert found.work == info.work
+
+
+def test_threads_that_share_rows_refuse_and_scale_as_one_does(generator, monkeypatch):
+    rows = torch.randn(2, 70_000, generator=generator, dtype=torch.float64)
+    huge = rows.clone()
+    huge[1] *= 1e300
+    bad = rows.clone()
+    bad[1, 60_000] = torch.inf
+    monkeypatch.setattr(launch, "_SHARING", 70_000)
+    before = torch.get_num_threads()
+    try:
+        answers = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            strength = torch.tensor([0.05, 5e298])
+            answers.append(prox_sharing(huge, strength, dim=1))
+            assert torch.equal(prox_sharing(rows, torch.tensor([0.0, 0.1]), dim=1)[0], rows[0])
+            with pytest.raises(DomainError, match="inf at position 60000 of group 1"):
+                prox_sharing(bad, 0.05, dim=1)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*answers)
+    assert answers[0].isfinite().all()
+
+
 def test_every_element_of_fresh_memory_is_written(generator, monkeypatch):
     def poisoned(shape: object, dtype: object = float) -> np.ndarray:
         filled = np.full(shape, 255, np.uint8 if np.dtype(dtype).kind in "iu" else dtype)
@@ -146,14 +192,14 @@ def test_every_element_of_fresh_memory_is_written(generator, monkeypatch):
             return np.full(shape, np.iinfo(dtype).max, dtype)
         return np.full(shape, np.nan, dtype)
 
-    fresh = torch.empty_like
     monkeypatch.setattr(launch.np, "empty", poisoned)
-    monkeypatch.setattr(launch.torch, "empty_like", lambda t: fresh(t).fill_(torch.nan))
     for kind in ("normal", "levels", "sorted", "reversed"):
-        for d in (2, 65, 5000):
+        for d in (2, 65, 5000, 40_000):
             w = row(kind, d, 0.1, generator)
-            assert not prox_sharing(w, 0.1).isnan().any()
-            assert np.allclose(prox_sharing(w, 0.1).numpy(), oracle(w, 0.1), rtol=0, atol=1e-12)
+            out, info = prox_sharing(w, 0.1, return_info=True)
+            assert torch.equal(prox_sharing(w, 0.1), out)
+            assert np.allclose(out.numpy(), oracle(w, 0.1), rtol=0, atol=1e-12)
+            assert int(info.index.max()) + 1 == info.num_clusters
 
 
 def test_backends_are_listed_and_can_be_forced(generator):

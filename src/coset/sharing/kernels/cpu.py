@@ -13,9 +13,30 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from coset.sharing.kernels.sorting import find_buckets, sort_buckets, unsort
+from coset.sharing.kernels.sorting import (
+    arrange,
+    classify,
+    gather_back,
+    plan_buckets,
+    scatter,
+    sort_buckets,
+    unsort_buckets,
+)
 
-__all__ = ["prox_rows", "prox_sorted_rows"]
+__all__ = [
+    "find_direction",
+    "label_ranks",
+    "largest_pattern",
+    "move_ranks",
+    "pool",
+    "prox_rows",
+    "prox_sorted_rows",
+    "restore_order",
+]
+
+
+# A typed zero: a literal argument would have a function compiled for this value alone.
+_ZERO = np.int64(0)
 
 
 @njit(cache=True, nogil=True)
@@ -61,7 +82,7 @@ def pool(x, g, first, last, sums):
     """Find the blocks of mass > 1 of a sorted row; return their number and the merge tests made."""
     n = x.size
     span, reach = np.float64(n - 1), 2.0 * g
-    i, count, tests = 0, 0, n - 1
+    i, count, tests = _ZERO, 0, n - 1
     while True:
         i = _next_contact(x, i, span, reach)
         if i >= n - 1:
@@ -115,65 +136,98 @@ def _moved(mean, drift, l1, keep):
 
 
 @njit(cache=True, nogil=True)
-def move(x, g, l1, keep, count, first, last, sums):
-    """Replace the sorted row by its prox, given its blocks of mass > 1."""
-    n = x.size
-    span = np.float64(n - 1)
-    for k in range(count):
-        sums[k] = np.float64(x[first[k]]) + sums[k] / np.float64(last[k] - first[k])
+def _glide(part, start, n, g, l1, keep):
+    """Move the ranks from `start` on as if none had met another."""
+    # Differences of integers: exact in float64.
+    span, top = np.float64(n - 1), np.float64(n - 1) - 2.0 * start
     if l1 > 0 or keep != 1.0:
-        for j in range(n):
-            x[j] = _moved(np.float64(x[j]), g * (span - 2.0 * j) / span, l1, keep)
-    elif x.itemsize == 4:
+        for j in range(part.size):
+            part[j] = _moved(np.float64(part[j]), g * (top - 2.0 * j) / span, l1, keep)
+    elif part.itemsize == 4:
         # A product instead of a quotient: an error of 2⁻⁵² that rounding to float32 hides.
         step = g / span
-        for j in range(n):
-            x[j] = np.float64(x[j]) + step * (span - 2.0 * j)
+        for j in range(part.size):
+            part[j] = np.float64(part[j]) + step * (top - 2.0 * j)
     else:
-        for j in range(n):
-            x[j] = np.float64(x[j]) + g * (span - 2.0 * j) / span
-    for k in range(count):
+        for j in range(part.size):
+            part[j] = np.float64(part[j]) + g * (top - 2.0 * j) / span
+
+
+@njit(cache=True, nogil=True)
+def move_ranks(x, start, stop, blocks, g, l1, keep, first, last, sums):
+    """Replace the sorted ranks [start, stop) by their prox.
+
+    Args:
+        x: (n,) the whole sorted row.
+        start: first rank; no block of mass > 1 may reach across it.
+        stop: end of the ranks, likewise.
+        blocks: (j, k): the blocks of mass > 1 among the ranks are j … k − 1.
+        g: the strength.
+        l1: as in the prox.
+        keep: 1 − rewind.
+        first: first rank of each block of mass > 1.
+        last: end of each such block.
+        sums: sum of x_r − x_first of each such block.
+
+    Returns:
+        Whether the ranks are in order afterwards; if not, see `restore_order`.
+    """
+    n, span = x.size, np.float64(x.size - 1)
+    low, high = blocks
+    for k in range(low, high):
+        sums[k] = np.float64(x[first[k]]) + sums[k] / np.float64(last[k] - first[k])
+    _glide(x[start:stop], start, n, g, l1, keep)
+    for k in range(low, high):
         a, e = first[k], last[k]
         sites = n - a - e
         drift = g * np.float64(sites) / span if sites != 0 else 0.0
         value = _moved(sums[k], drift, l1, keep)
-        x[a] = x[a + 1] = value
-        if e - a > 2:
-            x[a + 2 : e] = value
-    if l1 == 0.0 or keep == 1.0:
-        _keep_order(x)
+        part = x[a:e]
+        for j in range(part.size):
+            part[j] = value
+    part, falls = x[start:stop], 0
+    for j in range(1, part.size):
+        falls += int(part[j] < part[j - 1])
+    return falls == 0
 
 
 @njit(cache=True, nogil=True)
-def _keep_order(x):
+def restore_order(x):
     """Undo inversions by a rounding error between blocks that nearly touch."""
-    inversions = 0
     for j in range(1, x.size):
-        inversions += int(x[j] < x[j - 1])
-    if inversions:
-        for j in range(1, x.size):
-            x[j] = max(x[j], x[j - 1])
+        x[j] = max(x[j], x[j - 1])
 
 
 @njit(cache=True, nogil=True)
-def _label(count, first, last, labels):
-    """Write the block number of each rank."""
-    block, j = 0, 0
-    for k in range(count):
+def move(x, g, l1, keep, count, first, last, sums):
+    """Replace the sorted row by its prox, given its blocks of mass > 1."""
+    ordered = move_ranks(x, _ZERO, x.size, (_ZERO, count), g, l1, keep, first, last, sums)
+    if not ordered and (l1 == 0.0 or keep == 1.0):
+        restore_order(x)
+
+
+@njit(cache=True, nogil=True)
+def label_ranks(labels, start, blocks, first, last):
+    """Write the block number of each rank from `start` on; arguments as in `move_ranks`."""
+    low, high = blocks
+    block, j = start, start
+    for k in range(low):
+        block -= last[k] - first[k] - 1
+    for k in range(low, high):
         while j < first[k]:
-            labels[j] = block
+            labels[j - start] = block
             block, j = block + 1, j + 1
         while j < last[k]:
-            labels[j] = block
+            labels[j - start] = block
             j += 1
         block += 1
-    while j < labels.size:
-        labels[j] = block
-        block, j = block + 1, j + 1
+    for i in range(j - start, labels.size):
+        labels[i] = block
+        block += 1
 
 
 @njit(cache=True, nogil=True)
-def _largest_pattern(bits, mask):
+def largest_pattern(bits, mask):
     """Return the bit pattern of the largest magnitude; NaN and infinity lie above all others."""
     largest = bits[0] & mask
     for i in range(bits.size):
@@ -205,51 +259,96 @@ def prox_sorted_rows(x, strength, l1, keep, labels, tests):
             count, tests[r] = pool(x[r], strength[r], first, last, sums)
         move(x[r], strength[r], l1[r], keep, count, first, last, sums)
         if labels.size:
-            _label(count, first, last, labels[r])
+            label_ranks(labels[r], _ZERO, (_ZERO, count), first, last)
+
+
+@njit(cache=True, nogil=True)
+def find_direction(x, g):
+    """Return 1 for a row in order, −1 for one in reverse order (if g > 0), else 0."""
+    one = x.dtype.type(1)
+    if _is_monotone(x, one):
+        return 1
+    # Reversing swaps ties, which are one block if g > 0.
+    return -1 if g > 0 and _is_monotone(x, -one) else 0
+
+
+@njit(cache=True, nogil=True)
+def _sort_row(x, bits, mask, out, work):
+    """Write the sorted row to `out`; return the starts of the buckets."""
+    bucket, order, stream, _ = work
+    plan = plan_buckets(x, bits, mask)
+    num = plan[0]
+    counts = np.zeros((1, num), np.uint32)
+    if num == 1:
+        starts = np.zeros(2, np.int64)
+        starts[1] = x.size
+        sort_buckets(bits, mask, starts, _ZERO, num, order, out)
+        return starts
+    classify(x, bits, mask, plan, bucket, counts[0])
+    starts = arrange(counts)
+    scatter(x, bucket, counts[0], stream)
+    sort_buckets(stream.view(bits.dtype), mask, starts, _ZERO, num, order, out)
+    return starts
+
+
+@njit(cache=True, nogil=True)
+def _copy(source, target):
+    # A loop: numba takes seconds to compile the assignment of a slice.
+    for j in range(target.size):
+        target[j] = source[j]
+
+
+@njit(cache=True, nogil=True)
+def _unsort_row(ranked, starts, work, stream, out):
+    bucket, order = work[0], work[1]
+    num = starts.size - 1
+    unsort_buckets(ranked, starts, _ZERO, num, order, stream)
+    if num == 1:
+        _copy(stream, out)
+    else:
+        cursor = np.empty(num, np.uint32)
+        for b in range(num):
+            cursor[b] = starts[b]
+        gather_back(stream, bucket, cursor, out)
 
 
 @njit(cache=True, nogil=True)
 def _prox_row(x, bits, mask, g, l1, keep, out, index, work):
     """Write the prox of one row and (if `index` is not empty) its block numbers; return tests."""
-    bucket, order, stream, ranked, first, last, sums = work
     n = x.size
-    one, direction = x.dtype.type(1), 0
-    if _is_monotone(x, one):
-        direction = 1
-    elif g > 0 and _is_monotone(x, -one):
-        # Reversing swaps ties, which are one block if g > 0.
-        direction = -1
-    if direction == 1:
-        ranked = out
-        for j in range(n):
-            ranked[j] = x[j] + x.dtype.type(0)
-    elif direction == -1:
-        for j in range(n):
-            ranked[j] = x[n - 1 - j] + x.dtype.type(0)
-    else:
-        starts = find_buckets(x, bits, mask, bucket)
-        sort_buckets(x, bits, mask, bucket, starts, stream, order, ranked)
+    stream, sums = work[2], work[3]
+    direction = find_direction(x, g)
+    starts = np.empty(0, np.int64)
+    if direction == 0:
+        starts = _sort_row(x, bits, mask, out, work)
+    for j in range(n if direction == 1 else 0):
+        out[j] = x[j] + x.dtype.type(0)
+    for j in range(n if direction == -1 else 0):
+        out[j] = x[n - 1 - j] + x.dtype.type(0)
+    # The scattered row has done its work, blocks of mass > 1 are at most half as many as weights.
+    spare = stream.view(np.int32)
+    first, last = spare[: n // 2], spare[n // 2 : 2 * (n // 2)]
     count, tests = 0, 0
     if g > 0 and direction == 1 and x[0] == x[n - 1]:
         count, tests, first[0], last[0], sums[0] = 1, n - 1, 0, n, 0.0
     elif g > 0:
-        count, tests = pool(ranked, g, first, last, sums)
-    move(ranked, g, l1, keep, count, first, last, sums)
-    labels = np.empty(index.size, np.int32)
+        count, tests = pool(out, g, first, last, sums)
+    move(out, g, l1, keep, count, first, last, sums)
+    labels = sums.view(np.int32)[: index.size]
     if index.size:
-        _label(count, first, last, labels)
-    if direction == 1:
-        for j in range(index.size):
-            index[j] = labels[j]
-    elif direction == -1:
+        label_ranks(labels, _ZERO, (_ZERO, count), first, last)
+    if direction == 0:
+        _unsort_row(out, starts, work, stream, out)
+        if index.size:
+            _unsort_row(labels, starts, work, spare[:n], index)
+    elif direction == 1:
+        _copy(labels, index)
+    else:
+        _copy(out, stream)
         for j in range(n):
-            out[j] = ranked[n - 1 - j]
+            out[j] = stream[n - 1 - j]
         for j in range(index.size):
             index[j] = labels[n - 1 - j]
-    else:
-        unsort(ranked, bucket, starts, order, stream, out)
-        if index.size:
-            unsort(labels, bucket, starts, order, np.empty(n, np.int32), index)
     return tests
 
 
@@ -268,24 +367,24 @@ def prox_rows(x, bits, limits, strength, l1, keep, out, index, tests, work):
         out: (rows, n), x's type.
         index: (rows, n) int32, or (rows, 0) when block numbers are not wanted.
         tests: (rows,) int64: gets the number of merge tests.
-        work: bucket uint16, order uint32, stream and ranked of x's type, each (n,); first and
-            last int32 and sums float64, each (n // 2 + 1,).
+        work: bucket uint16, order uint32, stream of x's type, each (n,), and sums float64
+            (n // 2 + 1,); a row that is one bucket leaves `bucket` alone, which may be empty.
 
     Returns:
         (status, row) of the first row that could not be done, or (0, −1).
     """
     mask, infinity, huge = limits
     for r in range(x.shape[0]):
-        largest = _largest_pattern(bits[r], mask)
+        largest = largest_pattern(bits[r], mask)
         if largest >= infinity and infinity > 0:
             return 1, r
         if largest >= huge and huge > 0:
             return 2, r
         identity = strength[r] == 0.0 and l1[r] == 0.0
         if identity and index.shape[1] == 0:
-            out[r] = x[r]
+            _copy(x[r], out[r])
             continue
         tests[r] = _prox_row(x[r], bits[r], mask, strength[r], l1[r], keep, out[r], index[r], work)
         if identity:
-            out[r] = x[r]
+            _copy(x[r], out[r])
     return 0, -1

@@ -1,9 +1,8 @@
-"""Call the compiled kernels on tensors: work arrays, threads over rows, extreme magnitudes."""
+"""Call the compiled kernels on tensors: work arrays, threads, extreme magnitudes."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,13 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coset.sharing.kernels.team import LongRow
+
 __all__ = ["bucket_rows", "pava_rows"]
 
 # Rows are shared among threads from this many elements on: starting a thread costs about 50 µs.
 _THREADING = 100_000
+# One row is shared from this many on: it takes a dozen steps, at each of which threads meet.
+_SHARING = 400_000
 # Float64 magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are
 # finite. The prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
 _HUGE, _DOWN = 2.0**700, 2.0**-600
+# A row of at most this many bytes is sorted in one bucket.
+_ONE_BUCKET = 1 << 18
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -33,15 +38,11 @@ _PATTERNS: dict[Any, tuple[Any, ...]] = {
 
 def _work(d: int, dtype: np.dtype) -> Arrays:
     """Allocate by NumPy, which asks for huge pages: scattering into small ones is slower."""
-    blocks = d // 2 + 1
     return (
-        np.empty(d, np.uint16),
+        np.empty(d if d * dtype.itemsize > _ONE_BUCKET else 0, np.uint16),
         np.empty(d, np.uint32),
         np.empty(d, dtype),
-        np.empty(d, dtype),
-        np.empty(blocks, np.int32),
-        np.empty(blocks, np.int32),
-        np.empty(blocks, np.float64),
+        np.empty(d // 2 + 1),
     )
 
 
@@ -51,36 +52,63 @@ def _run_rows(arrays: Arrays, keep: float, check_finite: bool, start: int, stop:
 
     compiled: Any = cpu.prox_rows
 
-    whole, mask, infinity, huge, off = _PATTERNS[arrays[0].dtype]
+    x, strength, l1, *results = arrays
+    whole, mask, infinity, huge, off = _PATTERNS[x.dtype]
     infinity = infinity if check_finite else off
-
-    def kernel(parts: Sequence[np.ndarray], huge: Any) -> Any:
-        x, strength, l1, *rest = parts
-        limits = (mask, infinity, huge)
-        return compiled(x, x.view(whole), limits, strength, l1, keep, *rest, work)
-
-    work = _work(arrays[0].shape[1], arrays[0].dtype)
+    work = _work(x.shape[1], x.dtype)
     row: int = start
     while row < stop:
-        status, bad = kernel([a[row:stop] for a in arrays], huge)
+        rows = slice(row, stop)
+        options = (strength[rows], l1[rows], keep)
+        targets = [a[rows] for a in results]
+        limits = (mask, infinity, huge)
+        status, bad = compiled(x[rows], x[rows].view(whole), limits, *options, *targets, work)
         if status == 0:
             break
         row += int(bad)
-        parts = [a[row : row + 1] for a in arrays]
-        if status == 2:
-            parts[:3] = [part * _DOWN for part in parts[:3]]
-            status, _ = kernel(parts, off)
-            parts[3] /= _DOWN
         if status == 1:
             return row
+        rows = slice(row, row + 1)
+        targets = [a[rows] for a in results]
+        small, limits = x[rows] * _DOWN, (mask, infinity, off)
+        options = (strength[rows] * _DOWN, l1[rows] * _DOWN, keep)
+        compiled(small, small.view(whole), limits, *options, *targets, work)
+        targets[0] /= _DOWN
         row += 1
+    return -1
+
+
+def _run_long_rows(arrays: Arrays, keep: float, check_finite: bool, threads: int) -> int:
+    """Run rows one after the other, each by all threads; return the first not finite, or −1."""
+    from coset.sharing.kernels import cpu
+
+    find_direction: Any = cpu.find_direction
+
+    x, strength, l1, out, index, tests = arrays
+    whole, mask, infinity, huge, _ = _PATTERNS[x.dtype]
+    work = _work(x.shape[1], x.dtype)
+    with ThreadPoolExecutor(threads) as pool:
+        for r in range(len(x)):
+            g, limit = float(strength[r]), float(l1[r])
+            row = LongRow(x[r], x[r].view(whole), mask, work, pool, threads)
+            largest = row.largest_pattern()
+            if check_finite and largest >= infinity:
+                return r
+            special = 0 < huge <= largest or g == limit == 0.0
+            if special or find_direction(x[r], g):
+                _run_rows(arrays, keep, check_finite, r, r + 1)
+            else:
+                tests[r] = row.prox(g, limit, keep, out[r], index[r])
     return -1
 
 
 def bucket_rows(
     w: Tensor, strength: Tensor, l1: Tensor, keep: float, *, with_index: bool, check_finite: bool
 ) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Return the prox of each row by the bucket pipeline, one thread a range of rows.
+    """Return the prox of each row by the bucket pipeline, in at most torch.get_num_threads threads.
+
+    Many rows are shared out among threads, a few long ones are worked on by all threads together;
+    the results have the same bits for any number of threads.
 
     Args:
         w: (rows, d) float32 or float64, contiguous, d ≥ 2.
@@ -95,22 +123,33 @@ def bucket_rows(
         and the number of a row that is not finite, or −1.
     """
     rows, d = w.shape
-    out = torch.empty_like(w)
-    index = torch.empty((rows, d if with_index else 0), dtype=torch.int32)
-    tests = torch.zeros(rows, dtype=torch.int64)
-    tensors = (w, strength.contiguous(), l1.contiguous(), out, index, tests)
-    arrays = tuple(tensor.detach().numpy() for tensor in tensors)
-    threads = min(rows, torch.get_num_threads()) if w.numel() >= _THREADING else 1
-    if threads == 1:
-        return out, index, tests, _run_rows(arrays, keep, check_finite, 0, rows)
+    x = w.detach().numpy()
+    # NumPy's memory: in huge pages where it is large.
+    out, tests = np.empty((rows, d), x.dtype), np.zeros(rows, np.int64)
+    index = np.empty((rows, d if with_index else 0), np.int32)
+    options = (strength.detach().contiguous().numpy(), l1.detach().contiguous().numpy())
+    arrays = (x, *options, out, index, tests)
+    threads = torch.get_num_threads() if x.size >= _THREADING else 1
+    if threads > 1 and rows < threads and d >= _SHARING:
+        bad = _run_long_rows(arrays, keep, check_finite, threads)
+    elif min(rows, threads) == 1:
+        bad = _run_rows(arrays, keep, check_finite, 0, rows)
+    else:
+        bad = _run_shares(arrays, keep, check_finite, min(rows, threads))
+    return torch.from_numpy(out), torch.from_numpy(index), torch.from_numpy(tests), bad
+
+
+def _run_shares(arrays: Arrays, keep: float, check_finite: bool, threads: int) -> int:
+    """Run the rows in as many shares as threads; return the first row not finite, or −1."""
+    rows = len(arrays[0])
     cuts = [rows * t // threads for t in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         futures = [
             pool.submit(_run_rows, arrays, keep, check_finite, a, b)
             for a, b in itertools.pairwise(cuts)
         ]
-        bad = [found for future in futures if (found := future.result()) >= 0]
-    return out, index, tests, bad[0] if bad else -1
+        found = [future.result() for future in futures]
+    return next((bad for bad in found if bad >= 0), -1)
 
 
 def pava_rows(

@@ -1,12 +1,14 @@
 """Stable sort of one row for numba without random access to main memory, and the way back.
 
-A row is scattered into buckets that fit the second-level cache (arrival order is kept, so no index
-is stored), each bucket is sorted by two counting passes over the leading bits of its keys, and
-the way back replays the first scatter, reading each bucket as a stream.
+A row that fits the second-level cache is sorted by two counting passes over the leading bits of its
+keys. A longer one is first scattered into buckets that fit (arrival order is kept, so no index is
+stored), each of them is sorted so, and the way back replays the scatter, reading each bucket as a
+stream. Every step takes a part of the row or of its buckets, so that threads can share it.
 
 Legend: n = length of the row; bits = the row's bit patterns as signed integers; mask = all bits but
 the sign; key = the order-preserving signed integer of a float (−0.0 and +0.0 have the key 0);
-order[j] = place inside the bucket, in order of arrival, of the element of rank j.
+order[j] = place inside the bucket, in order of arrival, of the element of rank j; starts = first
+rank of each bucket and, at the end, n; cursor = where the next element of each bucket goes.
 
 A kernel that calls across files is not recompiled from numba's cache when only this file changes:
 delete __pycache__ after editing it.
@@ -18,7 +20,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["find_buckets", "sort_buckets", "unsort"]
+__all__ = [
+    "arrange",
+    "classify",
+    "gather_back",
+    "plan_buckets",
+    "scatter",
+    "sort_buckets",
+    "unsort_buckets",
+]
 
 _INSERTION = 32  # below this many elements, insertion sort
 _SMALL = 3000  # below this many elements, digits of 8 bits instead of 11
@@ -26,6 +36,7 @@ _IN_CACHE = 1 << 18  # up to this many bytes, one bucket: it fits the second-lev
 _BUCKET = 1024  # elements a bucket aims at
 _MAX_BUCKETS = 4096
 _SAMPLE = 4096
+_LARGEST = np.iinfo(np.int64).max
 
 
 @njit(cache=True, nogil=True)
@@ -70,7 +81,8 @@ def _all_digits(bits, mask, low, num_bits, order, spare, counts):
         order[j] = j
     for shift in range(0, num_bits, 11):
         drop = np.uint64(shift)
-        counts[:2048] = 0
+        for c in range(2048):
+            counts[c] = 0
         for j in range(n):
             counts[((np.uint64(_key(bits[j], mask)) - low) >> drop) & np.uint64(2047)] += 1
         _cumulate(counts[:2048])
@@ -96,7 +108,8 @@ def _leading_digits(bits, mask, low, shift, width, order, out, spare, counts):
     """Sort by the 2 · width bits above `shift` of key − low; write the order and the values."""
     n, size = bits.size, 1 << width
     lower, upper = counts[:size], counts[size : 2 * size]
-    counts[: 2 * size] = 0
+    for c in range(2 * size):
+        counts[c] = 0
     digit_mask = np.uint64(size - 1)
     drop, step, up = np.uint64(shift), np.uint64(width), np.uint64(32)
     for j in range(n):
@@ -166,9 +179,10 @@ def _sort_bucket(bits, mask, order, out, spare, counts):
     while num_bits < 64 and (span >> np.uint64(num_bits)) != 0:
         num_bits += 1
     if num_bits == 0:
+        patterns = out.view(bits.dtype)
         for j in range(n):
             order[j] = j
-        _gather(bits, mask, order, out)
+            patterns[j] = smallest ^ ((smallest >> 63) & mask)
         return
     kept = min(num_bits, 16 if n < _SMALL else 22)
     width = (kept + 1) // 2
@@ -191,7 +205,7 @@ def _sample_keys(x, bits, mask):
             + x[(np.uint64(j) * np.uint64(11400714819323198485) >> np.uint64(11)) % np.uint64(n)]
         )
     ordered = np.empty(m, x.dtype)
-    order, counts, spare = np.empty(m, np.uint32), np.empty(4096, np.int32), np.empty(m, np.uint64)
+    order, counts, spare = np.empty(m, np.uint32), np.empty(4096, np.uint32), np.empty(m, np.uint64)
     _sort_bucket(values.view(bits.dtype), mask, order, ordered, spare, counts)
     keys = np.empty(m, np.int64)
     patterns = ordered.view(bits.dtype)
@@ -252,8 +266,9 @@ def _choose_cuts(keys, wanted):
     size = 1
     while size < used + 1:
         size *= 2
-    padded = np.full(max(1, size - 1), np.iinfo(np.int64).max)
-    padded[:used] = cuts[:used]
+    padded = np.empty(max(1, size - 1), np.int64)
+    for i in range(padded.size):
+        padded[i] = cuts[i] if i < used else _LARGEST
     return padded
 
 
@@ -270,79 +285,103 @@ def _most_frequent(values):
 
 @njit(cache=True, nogil=True)
 def _even_enough(values, low, scale, num, heavy):
-    counts = np.zeros(num + 2, np.int64)
-    bucket = np.empty(values.size, np.uint16)
+    counts, bucket = np.zeros(num + 2, np.int64), np.empty(values.size, np.uint16)
     _classify_evenly(values, low, scale, values.dtype.type(num - 1), heavy, bucket)
+    most = 0
     for j in range(values.size):
         counts[bucket[j]] += int(values[j] != heavy)
-    return counts.max() <= 16 + 8 * values.size // num
+        most = max(most, counts[bucket[j]])
+    return most <= 16 + 8 * values.size // num
 
 
 @njit(cache=True, nogil=True)
-def find_buckets(x, bits, mask, bucket):
-    """Write each element's bucket; return the first rank of each bucket and, at the end, n."""
-    n = x.size
+def plan_buckets(x, bits, mask):
+    """Choose the buckets of a row from a sample of it.
+
+    Returns:
+        (number of buckets, low, scale, top, heavy, cuts): the arguments of `_classify_evenly`, or
+        if `cuts` is not empty those of `_classify_by_cuts`; one bucket for a row that fits.
+    """
+    n, zero = x.size, x.dtype.type(0)
     num = min(_MAX_BUCKETS, n // _BUCKET)
+    none = np.empty(0, np.int64)
     if n * x.itemsize <= _IN_CACHE:
-        ends = np.zeros(2, np.int64)
-        ends[1] = n
-        return ends
+        return 1, zero, zero, zero, zero, none
     keys, values = _sample_keys(x, bits, mask)
     m = values.size
     low, high = values[min(2, m - 1)], values[max(0, m - 3)]
     width, heavy = high - low, _most_frequent(values)
-    scale = x.dtype.type(num) / width if width > 0 else x.dtype.type(0)
+    scale, top = x.dtype.type(num) / width if width > 0 else zero, x.dtype.type(num - 1)
     if 0 < scale < 1e30 and width < 1e30 and _even_enough(values, low, scale, num, heavy):
-        _classify_evenly(x, low, scale, x.dtype.type(num - 1), heavy, bucket)
-        num += 2
-    else:
-        cuts = _choose_cuts(keys, min(num, 1024))
-        num = cuts.size + 1
+        return num + 2, low, scale, top, heavy, none
+    cuts = _choose_cuts(keys, min(num, 1024))
+    return cuts.size + 1, low, scale, top, heavy, cuts
+
+
+@njit(cache=True, nogil=True)
+def classify(x, bits, mask, plan, bucket, counts):
+    """Write the bucket of each element of a part of the row; add to `counts`."""
+    _, low, scale, top, heavy, cuts = plan
+    if cuts.size:
         _classify_by_cuts(bits, mask, cuts, bucket)
-    starts = np.zeros(num + 1, np.int64)
-    for i in range(n):
-        starts[bucket[i] + 1] += 1
+    else:
+        _classify_evenly(x, low, scale, top, heavy, bucket)
+    for i in range(bucket.size):
+        counts[bucket[i]] += 1
+
+
+@njit(cache=True, nogil=True)
+def arrange(counts):
+    """Turn the counts (parts, buckets) into the cursors of each part; return the starts."""
+    parts, num = counts.shape
+    starts, total = np.empty(num + 1, np.int64), np.int64(0)
     for b in range(num):
-        starts[b + 1] += starts[b]
+        starts[b] = total
+        for t in range(parts):
+            here = counts[t, b]
+            counts[t, b] = total
+            total += np.int64(here)
+    starts[num] = total
     return starts
 
 
 @njit(cache=True, nogil=True)
-def sort_buckets(x, bits, mask, bucket, starts, stream, order, out):
-    """Scatter `x` into `stream` by bucket, then sort each bucket into `order` and `out`."""
-    num = starts.size - 1
-    largest = 0
-    for b in range(num):
-        largest = max(largest, starts[b + 1] - starts[b])
-    spare, counts = np.empty(largest, np.uint64), np.empty(4096, np.int32)
-    if num == 1:
-        _sort_bucket(bits, mask, order, out, spare, counts)
-        return
-    cursor = starts.copy()
+def scatter(x, bucket, cursor, stream):
+    """Append each element of a part of the row to its bucket."""
     for i in range(x.size):
-        p = cursor[bucket[i]]
+        b = bucket[i]
+        p = cursor[b]
         stream[p] = x[i]
-        cursor[bucket[i]] = p + 1
-    patterns = stream.view(bits.dtype)
-    for b in range(num):
-        i, j = starts[b], starts[b + 1]
-        _sort_bucket(patterns[i:j], mask, order[i:j], out[i:j], spare, counts)
+        cursor[b] = p + 1
 
 
 @njit(cache=True, nogil=True)
-def unsort(ranked, bucket, starts, order, stream, out):
-    """Bring values from the order of ranks back to the order of the row."""
-    num = starts.size - 1
-    if num == 1:
-        for j in range(out.size):
-            out[order[j]] = ranked[j]
-        return
-    for b in range(num):
-        i = starts[b]
-        for j in range(i, starts[b + 1]):
-            stream[i + order[j]] = ranked[j]
-    cursor = starts.copy()
+def sort_buckets(bits, mask, starts, first, stop, order, out):
+    """Sort the buckets first … stop − 1 of the scattered row `bits` into `order` and `out`."""
+    largest = 0
+    for b in range(first, stop):
+        largest = max(largest, starts[b + 1] - starts[b])
+    spare, counts = np.empty(largest, np.uint64), np.empty(4096, np.uint32)
+    for b in range(first, stop):
+        i, j = starts[b], starts[b + 1]
+        _sort_bucket(bits[i:j], mask, order[i:j], out[i:j], spare, counts)
+
+
+@njit(cache=True, nogil=True)
+def unsort_buckets(ranked, starts, first, stop, order, stream):
+    """Bring values from the order of ranks to the order of arrival in their bucket."""
+    for b in range(first, stop):
+        i, j = starts[b], starts[b + 1]
+        source, places, target = ranked[i:j], order[i:j], stream[i:j]
+        for k in range(j - i):
+            target[places[k]] = source[k]
+
+
+@njit(cache=True, nogil=True)
+def gather_back(stream, bucket, cursor, out):
+    """Take each element of a part of the row from its bucket, as `scatter` put it there."""
     for i in range(out.size):
-        p = cursor[bucket[i]]
+        b = bucket[i]
+        p = cursor[b]
         out[i] = stream[p]
-        cursor[bucket[i]] = p + 1
+        cursor[b] = p + 1
