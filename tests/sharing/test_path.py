@@ -97,14 +97,41 @@ def test_the_plow_and_a_large_offset_cost_no_merge():
         assert path.all_merge_strength == pytest.approx(all_merge_strength(w), rel=1e-9)
 
 
-def test_progress_is_told_and_changes_nothing(generator, monkeypatch):
-    w = torch.randn(50, generator=generator)
-    whole = sharing_path(w)
-    monkeypatch.setattr("coset.sharing.path._CHUNK", 7)
-    seen = []
-    path = sharing_path(w, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(done, 49) for done in range(0, 49, 7)]
-    assert torch.equal(path.merges, whole.merges)
+@pytest.mark.property
+@pytest.mark.parametrize("few", [2, 3, 10])
+def test_bands_change_nothing(few, generator, monkeypatch):
+    """The same merges, to the last bit where sums are exact, from many bands as from one heap."""
+    inputs = [dyadic(300, generator), torch.randn(300, generator=generator), plow(300, 0.5)]
+    inputs += [torch.randn(300, generator=generator).double().exp() ** 3, torch.arange(300.0)]
+    whole = [sharing_path(w).merges for w in inputs]
+    monkeypatch.setattr("coset.sharing.path._FEW", few)
+    for w, right in zip(inputs, whole, strict=True):
+        seen = []
+        merges = sharing_path(
+            w, progress=lambda done, total, s=seen: s.append((done, total))
+        ).merges
+        assert torch.equal(merges[:, 1:], right[:, 1:])
+        assert torch.allclose(merges[:, 0], right[:, 0], rtol=1e-13, atol=0)
+        assert bool((merges[:, 0].diff() >= 0).all())
+        dones = [done for done, _ in seen]
+        assert dones == sorted(dones)
+        assert {total for _, total in seen} == {299}
+    assert torch.equal(sharing_path(inputs[0]).merges, whole[0])
+
+
+@pytest.mark.oracle
+def test_many_weights_agree_with_the_prox(generator):
+    w = torch.randn(40_000, generator=generator)
+    w[::3] = 0.0
+    for weights in (w, w.double() + 1e6, w.half()):
+        path = sharing_path(weights)
+        assert path.all_merge_strength == pytest.approx(all_merge_strength(weights), rel=1e-10)
+        for g in (1e-4, 0.1, 0.5, 1.0, 2.0):
+            _, info = prox_sharing(weights, g, return_info=True)
+            assert path.num_unique(g) == info.num_clusters
+            starts = info.starts[1:].double()
+            merged = path.merges[: len(w) - info.num_clusters, 2]
+            assert not torch.isin(starts, merged).any()
 
 
 def test_number_of_clusters_for_many_strengths(generator):

@@ -56,10 +56,11 @@ def all_merge_strength(w: Tensor) -> float:
     # Scaled by a power of two, exactly, so that sums and differences of huge weights are finite.
     down = 2.0**-600 if float(x.abs().max()) > 2.0**400 else 1.0
     x = x * down - (x * down).mean()
-    left = x.cumsum(0)[:-1]
+    sums = x.cumsum(0)
+    left = sums[:-1]
     k = torch.arange(1, d, dtype=torch.float64, device=x.device)
-    # The centered sums of the two sides are opposite, so one prefix sum gives both means.
-    gap = -left / (d - k) - left / k
+    # The last sum is 0 but for the rounding of the mean, which a large offset makes large.
+    gap = (sums[-1] - left) / (d - k) - left / k
     return max(0.0, float(gap.max()) * (d - 1) / d / down)
 
 
