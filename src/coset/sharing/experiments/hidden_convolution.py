@@ -104,6 +104,7 @@ _DESIGNS = ("dense", "sparse")
         "coset.sharing.figures:hidden_convolution_errors",
         "coset.sharing.figures:hidden_convolution_matrices",
     ),
+    cost={"smoke": 4.0, "cpu": 215.0},
 )
 def hidden_convolution(
     config: HiddenConvolutionConfig, run: RunContext

@@ -111,6 +111,7 @@ _CPU = LinearFiltersConfig()
         "coset.sharing.figures:linear_filter_errors",
         "coset.sharing.figures:linear_filter_matrices",
     ),
+    cost={"smoke": 4.0, "cpu": 155.0},
 )
 def linear_filters(config: LinearFiltersConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Learn a filter as a free 49×49 map from pairs of images and filtered images.
