@@ -197,6 +197,7 @@ def test_what_is_printed_fits_80_columns(capsys, net, monkeypatch):
         "k-means",
         "path",
         "bits",
+        "entropy",
     ]
     cells = next(line.split() for line in lines if "first.weight" in line)
     assert cells[:4] == ["first.weight", "1,200", "1,200", "16"]

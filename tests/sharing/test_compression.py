@@ -13,6 +13,8 @@ from coset.lab.context import RunContext
 from coset.lab.experiments import find_experiment
 from coset.lab.figure_style import COLORS, save_svg
 from coset.lab.metrics import read_metrics
+from coset.lab.runner import run_preset
+from coset.lab.store import RunStore
 from coset.sharing.experiments.compression import CompressionConfig, compression
 from coset.sharing.figures.compression import compression_accuracy
 
@@ -45,16 +47,16 @@ def test_each_training_gives_a_row_for_each_cut(tiny):
     for training, rows in tiny.items():
         assert {row["training"] for row in rows} == {training}
         assert rows[0]["method"] == "none"
-        assert rows[0]["num_values"] is None
+        assert rows[0]["num_allowed"] is None
         assert rows[0]["relative_error"] == 0
-        asked = [(row["num_values"], row["method"]) for row in rows[1:]]
+        asked = [(row["num_allowed"], row["method"]) for row in rows[1:]]
         assert asked == [(u, m) for u in TINY.num_values for m in ("kmeans", "path")]
         for row in rows:
             assert row["num_weights"] == 784 * 12 + 120
             assert 0 <= row["test_accuracy"] <= 1
             assert 0 <= row["entropy"] <= row["bits_per_weight"] + 1e-9
         for row in rows[1:]:
-            assert row["num_distinct"] <= min(2 * row["num_values"], rows[0]["num_distinct"])
+            assert row["num_distinct"] <= min(2 * row["num_allowed"], rows[0]["num_distinct"])
 
 
 @pytest.mark.experiment
@@ -101,6 +103,15 @@ def test_a_killed_run_continues_to_the_same_rows(tiny, tmp_path):
         list(compression(config, broken))
     assert rows_of(config, tmp_path) == tiny["dual-averaging"]
     assert len(read_metrics(tmp_path / "metrics.jsonl")) == TINY.num_epochs
+
+
+@pytest.mark.experiment
+def test_the_store_takes_its_rows(tmp_path):
+    store = RunStore(tmp_path)
+    small = ["num_train=100", "width=4", "num_epochs=1", "num_values=[2, 30]"]
+    records = run_preset("sharing.compression", "smoke", small, store=store)
+    assert [record.error for record in records] == [None, None]
+    assert [len(record.rows) for record in records] == [5, 5]
 
 
 @pytest.mark.parametrize(

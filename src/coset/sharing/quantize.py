@@ -28,8 +28,8 @@ def quantize_weights(
     "kmeans" makes ‖q − w‖² as small as any choice of so many values can (exactly, for up to 2²¹
     distinct weights; see `coset.sharing.clustering`). "path" takes the clusters that the sharing
     prox leaves at the smallest strength with at most `num_unique` of them: what training with
-    `ProxSharing` would tie next. For weights that were not trained to be tied its error is far
-    larger, since most of them join one cluster. Weights that have no more distinct values than
+    `ProxSharing` would tie next. Most weights then join one cluster, so that its error is far
+    larger, and the entropy of its index smaller. Weights that have no more distinct values than
     that are kept, exactly.
 
     Args:

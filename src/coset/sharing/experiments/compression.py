@@ -103,10 +103,10 @@ def compression(config: CompressionConfig, run: RunContext) -> Iterator[dict[str
         run: where to write; a killed run continues from its checkpoint.
 
     Yields:
-        A row with method "none" for the network as it was trained, and one for each U and method
-        ("kmeans", "path"): accuracies; num_distinct, of both matrices together; bits_per_weight,
-        plain, values included; entropy, bits a weight of an ideal code; relative_error, of both
-        matrices together.
+        A row with method "none" for the network as it was trained, and one for each U (num_allowed)
+        and method ("kmeans", "path"): accuracies; num_distinct, of both matrices together;
+        bits_per_weight, plain, values included; entropy, bits a weight of an ideal code;
+        relative_error, of both matrices together.
 
     Raises:
         ConfigError: if a setting is impossible.
@@ -267,7 +267,7 @@ def _row(
         "training": config.training,
         "method": method,
         "seed": config.seed,
-        "num_values": num_values,
+        "num_allowed": num_values,
         "num_weights": total,
         "num_distinct": sum(t.num_unique for t in tied),
         "bits_per_weight": sum(t.num_bits() for t in tied) / total,

@@ -80,7 +80,7 @@ def _points(rows: Rows, column: str) -> list[tuple[float, float, float, float]]:
     """Return (x, mean, least and largest accuracy) for each number of values, means over seeds."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row["num_values"]].append(row)
+        groups[row["num_allowed"]].append(row)
     points = []
     for group in groups.values():
         found = [row["test_accuracy"] for row in group]
