@@ -241,6 +241,15 @@ def test_strengths_below_zero_are_refused(g):
         sharing_path(torch.zeros(2)).num_unique(g)
 
 
+@pytest.mark.parametrize("g", [torch.ones(2), "1", None])
+def test_a_cut_is_made_at_one_strength(g):
+    path = sharing_path(torch.zeros(2))
+    for call in (path.cut, path.prox):
+        with pytest.raises(DtypeError, match="strength must be a real number"):
+            call(g)
+    assert torch.equal(path.prox(torch.tensor(0.5)), path.prox(0.5))
+
+
 @pytest.mark.parametrize("g", ["1", None, True, torch.tensor([True]), torch.zeros(1) * 1j])
 def test_strengths_that_are_no_numbers_are_refused(g):
     with pytest.raises(DtypeError):

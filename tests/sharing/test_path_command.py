@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 import torch
@@ -151,7 +152,7 @@ def test_a_long_path_shows_its_progress(capsys, checkpoint, generator, monkeypat
     file = checkpoint(w=torch.randn(3000, generator=generator))
     path(file)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr("coset.sharing.commands.path._SLOW", 1000)
+    monkeypatch.setattr(sys.modules[path.__module__], "_SLOW", 1000)
     path(file)
     assert "path of w: 2999/2999 merges" in capsys.readouterr().err
 

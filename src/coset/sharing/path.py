@@ -135,7 +135,7 @@ class SharingPath:
 
     def _starts(self, strength: float) -> Tensor:
         """Return the first rank of each cluster at a strength."""
-        num_merges = self.num_weights - self.num_unique(strength)
+        num_merges = self.num_weights - self.num_unique(read_number(strength, "strength"))
         is_start = torch.ones(self.num_weights, dtype=torch.bool)
         is_start[self.merges[:num_merges, 2].to(torch.int64)] = False
         return is_start.nonzero().squeeze(1)

@@ -29,7 +29,7 @@ _STRENGTHS = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 _BAR = 22  # columns of a full bar
 _LEAVES, _TREE = 14, 52  # leaves and columns of the tree in the terminal
 _LINES = 60  # leaves of the tree in the picture
-_SLOW = 1_000_000  # merges that take about two seconds
+_SLOW = 2_000_000  # merges that may take two seconds
 _TINY = math.ulp(0.0)  # ties what is equal, and no more
 
 
@@ -223,6 +223,7 @@ def _print(name: str, w: Tensor, seen: _Seen, rows: list[Row]) -> None:
     for row in rows:
         table.add_row(*_cells(row))
     console.print(table)
+    print("left: clusters ÷ weights; law: 1 − 2 g ∫p² up to g_c (sharing.C16)")
     _print_tree(seen)
 
 
