@@ -277,10 +277,12 @@ def test_an_assigned_weight_is_averaged_over_the_ties():
     assert layer.parametrizations.weight.original[1] == 0  # a value that no weight has
 
 
-def test_untying_drops_a_gradient_of_the_old_shape(generator):
+def test_a_gradient_of_the_old_shape_goes(generator):
     layer = linear(generator)
+    layer.weight.sum().backward()
     tie(layer, "weight", num_unique=2)
     layer.weight.sum().backward()
+    assert layer.parametrizations.weight.original.grad.sum() == 24
     untie(layer, "weight")
     assert layer.weight.grad is None
     layer(torch.ones(6)).sum().backward()

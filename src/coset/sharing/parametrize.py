@@ -132,8 +132,9 @@ def tie(
     - `num_unique`: at most so many values, see `quantize_weights`;
     - `tied`: these, values included, as `load_tied` reads them.
 
-    The parameter object stays and becomes the vector of values: make the optimizer afterwards, as
-    its buffers would have the old shape. In the state dict the key ``name`` is replaced by
+    The parameter object stays, without its gradient, and becomes the vector of values: make the
+    optimizer afterwards, as its buffers would have the old shape, and tie no parameter that another
+    module uses as well. In the state dict the key ``name`` is replaced by
     ``parametrizations.name.original`` (values) and ``parametrizations.name.0.index``; to load such
     a state into a fresh module, tie that with ``tied=`` first.
 
@@ -189,6 +190,7 @@ def tie(
             f"convert the module first"
         )
     weight = TiedWeight(tied).to(parameter.device)
+    parameter.grad = None  # it has the old shape
     parametrize.register_parametrization(module, name, weight)
     with torch.no_grad():
         _values(module, name).copy_(tied.values)  # the mean of equal numbers may round
