@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +12,10 @@ from torch import Tensor
 from coset.core.errors import ConfigError, DomainError, ShapeError, UnsupportedError
 from coset.core.results import Certificate, Solution, Status
 from coset.sharing.penalty import check_weights, pairwise_penalty, read_number
+from coset.sharing.polar import read_ratio, sharing_polar
 from coset.sharing.prox import prox_sharing
 
-__all__ = ["SharingCertificate", "largest_alpha", "shared_least_squares", "sharing_polar"]
+__all__ = ["SharingCertificate", "largest_alpha", "shared_least_squares"]
 
 GROUPS = ("tensor", "row")
 # The gap costs two passes over the data; between checks the Gram matrix is enough.
@@ -25,64 +25,6 @@ _CHECK_EVERY = 10
 _ROUNDING = 1e-12
 # Beyond it products with 0 would not be 0; no data in float64 call for more.
 _LARGEST_STRENGTH = 1e300
-
-
-def sharing_polar(z: Tensor, l1_ratio: float = 0.0) -> Tensor:
-    """Return the polar of the penalty: the smallest s with ⟨z, w⟩ ≤ s Ω(w) for all w.
-
-    Ω(w) = (1−ρ) R(w) + ρ ‖w‖₁ with R(w) = 1/(d−1) · Σ_{i>j} |w_i − w_j|. With Z_k the sum of the k
-    largest entries of z, and of −z, it is the largest of Z_k / ((1−ρ) k (d−k)/(d−1) + ρ k), k = 1 …
-    d. So z is a subgradient of s Ω at 0 iff the polar is ≤ s: for ρ = 0 that says that z lies in s
-    times the permutahedron of (d−1, d−3, …, −(d−1))/(d−1).
-
-    Args:
-        z: (..., d) float: one group a row.
-        l1_ratio: ρ in [0, 1]. For ρ = 0 the entries of z must sum to 0 (else the polar is
-            infinite); that sum is not looked at, so that rounding errors of it do no harm.
-
-    Returns:
-        (...) float64, ≥ 0; 0 for d = 0, and for d = 1 with ρ = 0. NaN gives NaN; infinity, or a sum
-        that overflows, gives infinity or NaN.
-
-    Raises:
-        DtypeError: if `z` is not a real floating-point tensor, or `l1_ratio` not a real number.
-        ShapeError: if `z` has no dimension.
-        DomainError: if `l1_ratio` lies outside [0, 1].
-
-    Complexity: O(d log d) time, O(d) memory.
-
-    Claims: sharing.C9.
-
-    Example:
-        >>> sharing_polar(torch.tensor([3.0, -1.0, -2.0]))
-        tensor(3., dtype=torch.float64)
-    """
-    check_weights(z, "z")
-    ratio = _read_ratio(l1_ratio)
-    if z.dim() == 0:
-        raise ShapeError("z must have a dimension to sum over; given a 0-d tensor; use z[None]")
-    return _polar(z.to(torch.float64), ratio)
-
-
-def _polar(z: Tensor, ratio: float) -> Tensor:
-    d = z.shape[-1]
-    k = torch.arange(1, d + 1, dtype=torch.float64, device=z.device)
-    bound = (1 - ratio) * k * (d - k) / max(1, d - 1) + ratio * k
-    if ratio == 0:
-        bound = bound[:-1]
-    if bound.numel() == 0:
-        return z.new_zeros(z.shape[:-1])
-    ordered = z.sort(dim=-1, descending=True).values
-    top = ordered.cumsum(-1)[..., : bound.numel()]
-    bottom = ordered.flip(-1).neg().cumsum(-1)[..., : bound.numel()]
-    return (torch.maximum(top, bottom) / bound).amax(-1).clamp(min=0)
-
-
-def _read_ratio(value: Any) -> float:
-    ratio = read_number(value, "l1_ratio")
-    if not 0 <= ratio <= 1:
-        raise DomainError(f"l1_ratio must lie in [0, 1]; given {ratio}")
-    return ratio
 
 
 @dataclass(frozen=True)
@@ -126,7 +68,7 @@ class _Problem:
 
     def polar(self, theta: Tensor) -> Tensor:
         """Return the polar of θᵀX/n in each group: (1,) or (K,)."""
-        return _polar(self.as_groups(theta.T @ self.x) / len(self.x), self.ratio)
+        return sharing_polar(self.as_groups(theta.T @ self.x) / len(self.x), self.ratio)
 
     def dual_value(self, theta: Tensor) -> float:
         # ½‖Y‖² − ½‖Y − θ‖², without forming the difference of two large squares.
@@ -182,7 +124,7 @@ class SharingCertificate(Certificate):
         n = len(self.x)
         slope = problem.as_groups(self.dual.T @ self.x) / n
         size = float(slope.abs().max()) if slope.numel() else 0.0
-        polar = float(_polar(slope, self.l1_ratio).max()) if slope.numel() else 0.0
+        polar = float(sharing_polar(slope, self.l1_ratio).max()) if slope.numel() else 0.0
         if polar > self.alpha * (1 + 1e-9) + 1e-12 * size:
             return False
         if self.l1_ratio == 0 and float(slope.sum(-1).abs().max()) > 1e-9 * max(size, self.alpha):
@@ -338,7 +280,7 @@ def _read_problem(
         raise ShapeError(f"start must have shape {shape}; given {tuple(first.shape)}")
     if not bool(wide_y.any()):
         first = torch.zeros_like(first)
-    return _Problem(wide_x, wide_y, strength, _read_ratio(l1_ratio), group), first
+    return _Problem(wide_x, wide_y, strength, read_ratio(l1_ratio), group), first
 
 
 class _Gradient:
