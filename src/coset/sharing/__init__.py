@@ -15,7 +15,13 @@ from coset.sharing.parametrize import TiedWeight, tie, tied_tensor, untie
 from coset.sharing.particles import MergeEvent, ParticleHistory, simulate_particles
 from coset.sharing.path import SharingPath, sharing_path
 from coset.sharing.penalty import pairwise_penalty
+from coset.sharing.polar import sharing_polar
 from coset.sharing.prox import ClusterInfo, prox_sharing
+from coset.sharing.proximal_gradient import (
+    SharingCertificate,
+    largest_alpha,
+    shared_least_squares,
+)
 from coset.sharing.quantize import quantize_together, quantize_weights
 from coset.sharing.reference import (
     pairwise_penalty_reference,
@@ -64,6 +70,10 @@ __all__ = [  # noqa: RUF022
     "load_tied",
     "TiedCheckpoint",
     "SharingRegressor",
+    "shared_least_squares",
+    "SharingCertificate",
+    "largest_alpha",
+    "sharing_polar",
     "PositionMLP",
     "TorusCNN",
     "prox_sharing_reference",
