@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from coset.core.claims import find_claim
@@ -18,7 +20,14 @@ from coset.lab.metrics import read_metrics
 from coset.sharing.experiments import ParticlesConfig, TorusConfig, particles, torus_digits
 from coset.sharing.experiments.filter_shape import align_filters, circulance, locality
 from coset.sharing.experiments.torus_digits import ARRAYS_FILE
-from coset.sharing.experiments.weights import cut_path, weight_statistics
+from coset.sharing.experiments.torus_settings import TUNED, describe, resolve
+from coset.sharing.experiments.torus_training import METHODS
+from coset.sharing.experiments.weights import (
+    cut_path,
+    kmeans_path,
+    quantize_weights,
+    weight_statistics,
+)
 from coset.sharing.models import unroll_kernel
 
 TINY = TorusConfig(
@@ -28,8 +37,14 @@ TINY = TorusConfig(
     kernel_size=3,
     num_epochs=3,
     batch_size=25,
+    learning_rate=3.0,
+    momentum=0.9,
     strength=0.01,
+    rewind=0.0,
+    kappa=1.7,
     l1=0.001,
+    beta=10.0,
+    num_values=5,
 )
 TOLERANCE = tolerance("float64", 100, "mean")
 
@@ -41,7 +56,7 @@ def row_of(config, folder):
 
 
 @pytest.mark.experiment
-@pytest.mark.parametrize("method", ["fc", "fc+sharing", "fc+dual-averaging", "fc+l1", "cnn"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_each_method_gives_one_sound_row(method, shuffled, tmp_path):
     row = row_of(replace(TINY, method=method, shuffled=shuffled), tmp_path)
@@ -55,9 +70,15 @@ def test_each_method_gives_one_sound_row(method, shuffled, tmp_path):
         assert row["circulance"] == pytest.approx(1.0, abs=1e-6)
     else:
         assert 0 <= row["circulance"] < 0.9
-    assert (row["sparsity"] > 0) == (method == "fc+l1")
+    assert (row["sparsity"] > 0) == (method in ("fc+l1", "fc+beta-lasso"))
+    if method == "fc+kmeans":
+        assert row["num_distinct"] == TINY.num_values
     assert len(read_metrics(tmp_path / "metrics.jsonl")) == TINY.num_epochs
-    assert (tmp_path / ARRAYS_FILE).is_file()
+    arrays = load_file(tmp_path / ARRAYS_FILE)
+    assert arrays["histogram_epochs"].tolist() == [0, 1, 2, 3]
+    # A normal or a uniform weight is rarely, one of many tied ones often, four deviations away.
+    assert (arrays["histogram_counts"].sum(1) > 0.95 * row["num_weights"]).all()
+    assert arrays["kmeans_num_distinct"][0] <= 2
 
 
 @pytest.mark.experiment
@@ -86,7 +107,7 @@ class Killed(Exception):
 
 
 @pytest.mark.experiment
-@pytest.mark.parametrize("method", ["fc+sharing", "fc+dual-averaging", "cnn"])
+@pytest.mark.parametrize("method", ["fc+sharing", "fc+dual-averaging", "fc+kmeans", "cnn"])
 def test_a_killed_run_continues_to_the_same_row_and_the_same_metrics(method, tmp_path):
     config = replace(TINY, method=method, dropout=0.3)
 
@@ -112,11 +133,42 @@ def test_methods_see_the_same_images_in_the_same_order(tmp_path):
     plain = row_of(TINY, tmp_path / "a")
     nothing = row_of(replace(TINY, method="fc+sharing", strength=0.0), tmp_path / "b")
     differing = {name for name in plain if plain[name] != nothing[name]}
-    assert differing == {"method"}
+    assert differing == {"method", "settings"}
+    lasso = row_of(replace(TINY, method="fc+beta-lasso", l1=0.0), tmp_path / "d")
+    assert {name for name in plain if plain[name] != lasso[name]} == {"method", "settings"}
     assert row_of(replace(TINY, seed=5), tmp_path / "c")["penalty"] != plain["penalty"]
 
 
-@pytest.mark.parametrize("change", [{"num_epochs": 0}, {"num_validation": 0}, {"num_train": 9999}])
+@pytest.mark.experiment
+def test_beta_lasso_leaves_no_small_weight(tmp_path):
+    config = replace(TINY, method="fc+beta-lasso", l1=1e-3, beta=50.0)
+    row = row_of(config, tmp_path)
+    filters = load_file(tmp_path / ARRAYS_FILE)["filters"]
+    sizes = filters[filters != 0].abs()
+    assert sizes.min() >= 0.05
+    assert row["sparsity"] == pytest.approx(1 - len(sizes) / filters.numel())
+
+
+def test_none_takes_the_tuned_setting_and_a_given_value_stays():
+    for side, channels, num_epochs in ((7, (16,), 60), (14, (8,), 30)):
+        for method in METHODS:
+            settings = resolve(TorusConfig(method=method, side=side))
+            assert (settings.channels, settings.num_epochs) == (channels, num_epochs)
+            for name, value in TUNED[side, method].items():
+                assert getattr(settings, name) == value
+                assert f"{name}={value:g}" in describe(settings)
+    given = resolve(TorusConfig(method="fc+sharing", learning_rate=0.25, strength=0.5))
+    assert (given.learning_rate, given.strength, given.later_strength) == (0.25, 0.5, 0.5)
+    assert describe(given).startswith("learning_rate=0.25, ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"num_epochs": 0}, {"num_validation": 0}, {"num_train": 9999}),
+        *({"num_values": 0}, {"l1": -1.0}, {"beta": -1.0}),
+    ],
+)
 def test_impossible_settings_are_refused(change, tmp_path):
     with pytest.raises(ConfigError):
         row_of(replace(TINY, **change), tmp_path)
@@ -245,4 +297,45 @@ def test_cuts_tie_more_and_more_and_give_the_weights_back(generator):
     assert counts[-1] < 20
     means = [point[3] for point in points]
     assert max(means) - min(means) < tolerance("float32", 300, "mean")
+    assert weights[0].detach().equal(before)
+
+
+def test_quantizing_takes_the_nearest_centers():
+    weights = [nn.Parameter(torch.tensor([[0.0, 1.0, 10.0], [11.0, 0.5, 10.5]])), torch.ones(4)]
+    assert quantize_weights(weights, 2) == 3
+    assert weights[0].tolist() == [[0.5, 0.5, 10.5], [10.5, 0.5, 10.5]]
+    assert weights[1].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("num_values", [1, 2, 5])
+def test_quantizing_is_close_to_the_best_partition(num_values, generator):
+    x = torch.randn(12, generator=generator, dtype=torch.float64)
+    ascending = x.sort().values
+    best = min(
+        sum(float((part - part.mean()).square().sum()) for part in ascending.tensor_split(cuts))
+        for cuts in itertools.combinations(range(1, 12), num_values - 1)
+    )
+    weights = [x.clone()]
+    assert quantize_weights(weights, num_values) <= num_values
+    error = float((weights[0] - x).square().sum())
+    # A local optimum of two starts: never better than the best, and not far from it here.
+    assert best * (1 - 1e-9) <= error <= 1.5 * best + 1e-12
+
+
+def test_more_values_than_weights_change_nothing(generator):
+    x = torch.randn(40, generator=generator)
+    weights = [x.clone()]
+    assert quantize_weights(weights, 1000) == 40
+    assert weights[0].equal(x)
+
+
+def test_the_path_of_k_means_has_ever_less_error_and_gives_the_weights_back(generator):
+    weights = [nn.Parameter(torch.randn(500, generator=generator))]
+    before = weights[0].detach().clone()
+    points = kmeans_path(
+        weights, lambda: (0.5, float((weights[0].detach() - before).square().mean()))
+    )
+    errors = [point[3] for point in points]
+    assert errors == sorted(errors, reverse=True)
+    assert points[0][:2] == (2.0, 2.0)
     assert weights[0].detach().equal(before)

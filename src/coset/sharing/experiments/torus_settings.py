@@ -25,7 +25,22 @@ OWN_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 
 # (side, method) to the best of eight trials on validation images of seed 0.
-TUNED: Mapping[tuple[int, str], Mapping[str, float]] = {}
+TUNED: Mapping[tuple[int, str], Mapping[str, float]] = {
+    (7, "fc"): {"learning_rate": 3.0, "momentum": 0.9},
+    (7, "fc+sharing"): {"learning_rate": 3.0, "momentum": 0.9, "strength": 0.001, "rewind": 0.0},
+    (7, "fc+dual-averaging"): {"learning_rate": 3.0, "momentum": 0.9, "kappa": 1.7},
+    (7, "fc+l1"): {"learning_rate": 3.0, "momentum": 0.9, "l1": 0.0002},
+    (7, "fc+beta-lasso"): {"learning_rate": 3.0, "momentum": 0.9, "l1": 1e-05, "beta": 300.0},
+    (7, "fc+kmeans"): {"learning_rate": 3.0, "momentum": 0.9, "num_values": 32},
+    (7, "cnn"): {"learning_rate": 1.0, "momentum": 0.9, "kernel_size": 7},
+    (14, "fc"): {"learning_rate": 3.0, "momentum": 0.9},
+    (14, "fc+sharing"): {"learning_rate": 3.0, "momentum": 0.9, "strength": 0.00033, "rewind": 0.0},
+    (14, "fc+dual-averaging"): {"learning_rate": 3.0, "momentum": 0.9, "kappa": 1.7},
+    (14, "fc+l1"): {"learning_rate": 3.0, "momentum": 0.9, "l1": 0.0002},
+    (14, "fc+beta-lasso"): {"learning_rate": 3.0, "momentum": 0.9, "l1": 3.3e-05, "beta": 50.0},
+    (14, "fc+kmeans"): {"learning_rate": 3.0, "momentum": 0.9, "num_values": 16},
+    (14, "cnn"): {"learning_rate": 0.3, "momentum": 0.9, "kernel_size": 7},
+}
 
 
 def resolve(config: Any) -> TorusSettings:
