@@ -1,5 +1,7 @@
 """Fill the generated blocks of the READMEs: claims, published numbers, results, benchmarks.
 
+A `RESULTS.md` beside a README holds the long tables of results.
+
 ``python docs/generate.py`` writes them, ``--check`` exits 1 if a file would change.
 """
 
@@ -63,16 +65,26 @@ def main() -> int:
         old = path.read_text(encoding="utf-8")
         new = fill(old, "claims", claim_table(subject.name))
         new = fill_results(fill(new, "published", published_table(subject.name)))
-        if new != old:
-            stale.append(path)
-            if not check:
-                path.write_text(new, encoding="utf-8")
+        stale += _write(path, old, new, check)
+        results = path.with_name("RESULTS.md")
+        if results.exists():
+            old = results.read_text(encoding="utf-8")
+            stale += _write(results, old, fill_results(old), check)
     stale += _benchmarks(check)
     for path in sorted(set(stale)):
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
     if check and stale:
         print("run `make docs` and commit the result")
     return 1 if check and stale else 0
+
+
+def _write(path: Path, old: str, new: str, check: bool) -> list[Path]:
+    """Write a text that changed, unless only checking; return the path if it changed."""
+    if new == old:
+        return []
+    if not check:
+        path.write_text(new, encoding="utf-8")
+    return [path]
 
 
 def _benchmarks(check: bool) -> list[Path]:

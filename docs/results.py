@@ -2,8 +2,10 @@
 
 ``python docs/results.py sharing.torus-digits cpu`` exports the finished rows of a preset to
 ``docs/results``; `docs/generate.py` fills blocks of the form
-``<!-- results:ID PRESET by a,b: c,d -->`` … ``<!-- /results -->``: one line for each (a, b), the
-mean of c and d over the rows, and ± half of a 95 % t-interval when there are several.
+``<!-- results:ID PRESET where e=1,f=x by a,b: c,d -->`` … ``<!-- /results -->``: one line for each
+(a, b) among the rows whose e is 1 and whose f is x (``where …`` may be left out), the mean of c and
+d over them, and ± half of a 95 % t-interval when there are several. What has no number is left out
+of the mean; a line without any shows a dash.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from coset.core.files import read_json, write_json
 
 FOLDER = Path(__file__).parent / "results"
 BLOCK = re.compile(
-    r"(<!-- results:(\S+) (\w+) by ([\w,]+): ([\w,]+) -->\n).*?(<!-- /results -->)", re.S
+    r"(<!-- results:(\S+) (\w+)(?: where (\S+))? by ([\w,]+): ([\w,]+) -->\n)"
+    r".*?(<!-- /results -->)",
+    re.S,
 )
 
 
@@ -55,26 +59,34 @@ def export(experiment: str, preset: str) -> Path:
 def fill_results(text: str) -> str:
     """Return Markdown text with its result blocks filled from the exported rows."""
     return BLOCK.sub(
-        lambda m: m[1] + _table(m[2], m[3], m[4].split(","), m[5].split(",")) + m[6], text
+        lambda m: m[1] + _table(m[2], m[3], m[4] or "", m[5].split(","), m[6].split(",")) + m[7],
+        text,
     )
 
 
-def _table(experiment: str, preset: str, keys: list[str], columns: list[str]) -> str:
+def _chosen(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    conditions = [part.split("=", 1) for part in where.split(",") if part]
+    return [row for row in rows if all(_word(row[name]) == value for name, value in conditions)]
+
+
+def _table(experiment: str, preset: str, where: str, keys: list[str], columns: list[str]) -> str:
     stored = read_json(FOLDER / f"{experiment}.{preset}.json")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in stored["rows"]:
+    for row in _chosen(stored["rows"], where):
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
-    sizes = {len(rows) for rows in groups.values()}
+    sizes = sorted({len(rows) for rows in groups.values()})
+    are_seeds = all(len({r.get("seed") for r in rows}) == len(rows) for rows in groups.values())
     lines = [
-        f"`{stored['command']}`, {' or '.join(map(str, sorted(sizes)))} seeds a line, "
-        f"{stored['seconds']} s of one core ({stored['cpu']}):",
+        f"`{stored['command']}`, {' or '.join(map(str, sizes))} {'seeds' if are_seeds else 'rows'} "
+        f"a line, "
+        f"{stored['seconds']} s of one core in all ({stored['cpu']}):",
         "",
         "| " + " | ".join(name.replace("_", " ") for name in [*keys, *columns]) + " |",
         "|" + "---|" * len(keys) + "---:|" * len(columns),
     ]
     for key, rows in groups.items():
         cells = [_word(value) for value in key]
-        cells += [_mean([float(row[column]) for row in rows]) for column in columns]
+        cells += [_mean([row[column] for row in rows]) for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -85,13 +97,16 @@ def _word(value: Any) -> str:
     )
 
 
-def _mean(values: list[float]) -> str:
-    mean = float(np.mean(values))
-    digits = 0 if abs(mean) >= 100 else 3
-    if len(values) < 2:
+def _mean(values: list[Any]) -> str:
+    numbers = [float(value) for value in values if value is not None]
+    if not numbers:
+        return "–"
+    mean = float(np.mean(numbers))
+    digits = 0 if abs(mean) >= 100 else 3 if abs(mean) >= 0.1 or mean == 0 else 4
+    if len(numbers) < 2:
         return f"{mean:,.{digits}f}"
-    error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    half = float(student.ppf(0.975, len(values) - 1)) * error
+    error = float(np.std(numbers, ddof=1)) / np.sqrt(len(numbers))
+    half = float(student.ppf(0.975, len(numbers) - 1)) * error
     return f"{mean:,.{digits}f} ± {half:,.{digits}f}"
 
 
