@@ -13,7 +13,6 @@ from scipy.integrate import quad
 from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
-from coset.sharing.claims import networks  # noqa: F401  registers C19
 from coset.sharing.claims.blocks import block_starts
 from coset.sharing.strengths import (
     critical_strength,
