@@ -246,6 +246,35 @@ def test_imminent_collisions_need_half_as_many_rounds_as_weights_on_a_plow(d):
     assert (info.num_clusters, info.rounds) == (1, d // 2 + 1)
 
 
+def zipper(d: int) -> list[Fraction]:
+    """Return sorted weights of which the growing block takes one a round, right and left in turn.
+
+    Each lies half-way between what the block reaches now and what touched before, at g = d − 1.
+    """
+    x, block_sum, before = [Fraction(0)] * 2, Fraction(0), Fraction(0)
+    for mass in range(2, d):
+        mean, side = block_sum / mass, 1 if mass % 2 == 0 else -1
+        near = max(max(side * v for v in x) + 2, side * before + (mass if mass > 2 else 0))
+        place = side * (near + side * mean + mass + 1) / 2
+        assert near < side * place < side * mean + mass + 1
+        x, block_sum, before = [*x, place], block_sum + place, mean
+    return sorted(x)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("d", [3, 4, 5, 8, 12])
+def test_some_rows_need_d_minus_1_rounds(d):
+    """More than the plow's d/2 + 1: the bound of one merge a round is reached."""
+    x = zipper(d)
+    _, info = prox_sharing(
+        torch.tensor([float(v) for v in x], dtype=torch.float64),
+        d - 1,
+        method="imminent",
+        return_info=True,
+    )
+    assert (info.num_clusters, info.rounds) == (1, d - 1)
+
+
 def test_what_each_method_counts():
     w, g = torch.tensor([[0.0, 0, 1, 9], [0, 3, 6, 9]], dtype=torch.float64), 1.0
 

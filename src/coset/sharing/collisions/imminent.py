@@ -35,7 +35,7 @@ def imminent_starts(particles: Blocks, rule: Rule) -> tuple[Tensor, Tensor]:
         the runs, their sums) of a round over n blocks, the last round included, which finds nothing
         to merge; work, the blocks that all rounds together looked at.
 
-    Complexity: up to d/2 + 1 rounds on bad rows, O(d) work each.
+    Complexity: at most d − 1 rounds, which some rows need; O(d) work each.
 
     Claims: sharing.C13, sharing.C18.
     """

@@ -50,7 +50,7 @@ def imminent_blocks(z: Sequence[Any]) -> Ranges:
     Returns:
         Half-open ranges of ranks, in order.
 
-    Complexity: O(d) a round, up to d/2 + 1 rounds.
+    Complexity: O(d) a round, at most d − 1 rounds, which some inputs need.
 
     Claims: sharing.C13.
 
