@@ -77,6 +77,37 @@ def test_what_is_not_a_density_is_refused(density, support):
         predicted_unique_fraction(density, 0.1, support=support)
 
 
+@pytest.mark.parametrize("given", ["1", None, True, 1j, torch.tensor([0.1, 0.2])])
+def test_a_strength_that_is_no_number_is_refused(given):
+    for call in (
+        lambda: predicted_unique_fraction(torch.tensor([0.0, 1.0]), given),
+        lambda: predicted_unique_fraction(lambda x: 1.0, given, support=(0.0, 1.0)),
+        lambda: predicted_largest_fraction(given),
+    ):
+        with pytest.raises(DtypeError, match="strength must be a real number"):
+            call()
+
+
+def test_a_prediction_is_a_float_whatever_holds_the_strength():
+    w = torch.tensor([0.0, 1.0])
+    for call in (lambda g: predicted_unique_fraction(w, g), predicted_largest_fraction):
+        found = call(torch.tensor(2.0))
+        assert type(found) is float
+        assert found == call(2.0)
+
+
+@pytest.mark.parametrize("density", [None, "normal", 0.4])
+def test_what_is_no_function_is_no_density(density):
+    with pytest.raises(DtypeError, match="a function or a tensor"):
+        predicted_unique_fraction(density, 0.5, support=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("support", [3.0, (0.0,), (0.0, 1.0, 2.0), (math.nan, 1.0)])
+def test_what_is_no_interval_is_no_support(support):
+    with pytest.raises(DomainError, match="support must be an interval"):
+        predicted_unique_fraction(lambda x: 1.0, 0.5, support=support)
+
+
 def test_critical_strength():
     assert critical_strength(1.0) == 0.5
     with pytest.raises(DomainError, match="> 0"):

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from torch import Tensor
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.sharing.penalty import check_weights, read_number
 
 __all__ = [
@@ -64,20 +64,27 @@ def all_merge_strength(w: Tensor) -> float:
     return max(0.0, float(gap.max()) * (d - 1) / d / down)
 
 
-def _check_strength(strength: float) -> None:
-    if not strength >= 0:
-        raise DomainError(f"strength must be a number ≥ 0; given {strength}")
+def _read_strength(strength: float) -> float:
+    number = read_number(strength, "strength")
+    if not number >= 0:
+        raise DomainError(f"strength must be a number ≥ 0; given {number}")
+    return number
 
 
 def _check_density(
     density: Callable[[float], float], support: tuple[float, float] | None
 ) -> tuple[float, float]:
+    if not callable(density):
+        raise DtypeError(
+            f"a density must be a function or a tensor of weights; given {density!r}; wrap a "
+            f"constant as lambda x: value"
+        )
     if support is None:
         raise DomainError(
             "a density needs its support, an interval (a, b); none was given; pass "
             "support=(-math.inf, math.inf) for the whole line"
         )
-    if not support[0] < support[1]:
+    if not (isinstance(support, tuple | list) and len(support) == 2 and support[0] < support[1]):
         raise DomainError(f"support must be an interval (a, b) with a < b; given {support}")
     total, _ = quad(density, *support, limit=200)
     if not abs(total - 1) < 1e-3:
@@ -149,8 +156,9 @@ def predicted_unique_fraction(
         The predicted fraction; negative when the hypothesis 2 g max p < 1 fails badly.
 
     Raises:
-        DtypeError: if the tensor is not real floating-point.
-        UnsupportedError: if it is sparse.
+        DtypeError: if the tensor is not real floating-point, `density` neither a tensor nor a
+            function, or the strength not a real number.
+        UnsupportedError: if the tensor is sparse.
         DomainError: if the strength is negative or NaN, the density does not integrate to 1, a
             support is missing or not needed, or the weights are too few, equal or not finite.
 
@@ -165,7 +173,7 @@ def predicted_unique_fraction(
         >>> round(predicted_unique_fraction(w, 0.25), 2)
         0.5
     """
-    _check_strength(strength)
+    strength = _read_strength(strength)
     if isinstance(density, Tensor):
         if support is not None:
             raise DomainError(f"weights are their own support; given {support}; leave it out")
@@ -237,7 +245,8 @@ def predicted_largest_fraction(strength: float) -> float:
         The predicted share, in [0, 1].
 
     Raises:
-        DomainError: if the strength is negative or NaN.
+        DtypeError: if the strength is not a real number.
+        DomainError: if it is negative or NaN.
 
     Claims: sharing.C17.
 
@@ -245,7 +254,7 @@ def predicted_largest_fraction(strength: float) -> float:
         >>> round(predicted_largest_fraction(1.5), 4)
         0.7196
     """
-    _check_strength(strength)
+    strength = _read_strength(strength)
     if math.isinf(strength):
         return 1.0
     # Near 0, g·erf(a/√2) − a is (g/g_c − 1)·a minus a cubic term, whose zero is at about `small`.
