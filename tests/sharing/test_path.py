@@ -176,6 +176,13 @@ def test_equal_weights_are_tied_by_the_smallest_strength_and_by_none_at_zero(sca
     assert torch.equal(values[index], w)
 
 
+@pytest.mark.parametrize("scale", [2.0**-1074, 2.0**-1040, 1.0, 2.0**900])
+def test_the_strength_that_ties_equal_weights_merges_nothing_else(scale):
+    path = sharing_path(torch.tensor([0.0, 0.0, 4.0, 64.0], dtype=torch.float64) * scale)
+    counts = [path.num_unique(path.strength_for(num_unique=count)) for count in (1, 2, 3, 4)]
+    assert counts == [1, 2, 3, 4]
+
+
 def test_cut_keeps_shape_and_dtype_and_the_path_its_own_copy(generator):
     w = torch.randn(6, 5, generator=generator).t()
     kept = w.clone()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import overload
@@ -131,7 +130,7 @@ class SharingPath:
             return 0.0
         strength = float(self.merges[self.num_weights - allowed - 1, 0])
         # Equal weights are tied by any positive strength, by none at 0; it must survive scaling.
-        return max(strength, sys.float_info.min * (1.0 if _scale(self.ranked) == 1.0 else 2.0**600))
+        return strength or math.ulp(0.0) / _scale(self.ranked)
 
     def _starts(self, strength: float) -> Tensor:
         """Return the first rank of each cluster at a strength."""
