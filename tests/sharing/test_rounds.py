@@ -56,6 +56,8 @@ def test_the_smallest_plow_has_no_collision():
         (4, math.nan, DomainError),
         (4, math.inf, DomainError),
         (2, 1.7e308, DomainError),
+        (4, 1e-310, DomainError),
+        (4, 5e-324, DomainError),
         (4, "1", DtypeError),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 from torch import Tensor
@@ -21,13 +22,14 @@ def plow(d: int, strength: float) -> Tensor:
 
     Args:
         d: number of weights, ≥ 2; the number of rounds is exact for even d from 4 on.
-        strength: g > 0, at which the input is bad, finite.
+        strength: g > 0, at which the input is bad; neither g nor g/(d−1) near the ends of float64.
 
     Returns:
         (d,) float64, sorted.
 
     Raises:
-        DomainError: if `d` is below 2, the strength not positive and finite, or a weight too large.
+        DomainError: if `d` is below 2, the strength not positive and finite, a weight too large or
+            a distance too small.
         DtypeError: if `d` is not an integer, or the strength not a real number.
 
     Claims: sharing.C13.
@@ -45,7 +47,11 @@ def plow(d: int, strength: float) -> Tensor:
     if d < 2:
         raise DomainError(f"d must be at least 2; given {d}")
     spacing = g / (d - 1) * 2 * (1 + 1e-9)
-    if not (g > 0 and math.isfinite(spacing * (d - d // 2))):
-        raise DomainError(f"strength must be a number > 0 and at most 1e307; given {g}")
+    # Subnormal numbers have too few digits for a hair.
+    if not (spacing >= sys.float_info.min and math.isfinite(spacing * (d - d // 2))):
+        raise DomainError(
+            f"strength must be a number > 0, at least 2.3e-308 · (d − 1) and at most 1e307; given "
+            f"{g} and d = {d}"
+        )
     tail = spacing * torch.arange(1, d - d // 2 + 1, dtype=torch.float64)
     return torch.cat([torch.zeros(d // 2, dtype=torch.float64), tail])
