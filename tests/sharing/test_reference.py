@@ -47,6 +47,20 @@ def test_integers_are_read_as_rationals():
     assert prox_sharing_reference([0, 1], F(1, 3)) == [F(1, 3), F(2, 3)]
 
 
+@pytest.mark.parametrize("g", [-1, F(-1, 10**400), float("nan")])
+def test_blocks_want_a_strength_that_is_not_negative(g):
+    with pytest.raises(DomainError, match="strength"):
+        sharing_blocks_reference([0, 1], g)
+    with pytest.raises(DomainError, match="strength"):
+        prox_sharing_reference([0, 1], g)
+
+
+@pytest.mark.parametrize("name", ["strength", "l1", "rewind"])
+def test_settings_that_are_no_numbers_are_refused(name):
+    with pytest.raises(DtypeError, match=f"{name} must be a real number"):
+        prox_sharing_reference([0, 1], **{"strength": 1, name: "1"})
+
+
 def test_tensors_keep_shape_and_dtype():
     w = torch.tensor([[3.0, 1.0], [2.0, 1.0]])
     found = prox_sharing_reference(w, 0.75)

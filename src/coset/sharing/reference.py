@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, UnsupportedError
 from coset.sharing.collisions.reference import REFERENCE_BLOCKS
+from coset.sharing.penalty import read_number
 
 __all__ = ["pairwise_penalty_reference", "prox_sharing_reference", "sharing_blocks_reference"]
 
@@ -71,6 +72,8 @@ def sharing_blocks_reference(
 
     Raises:
         UnsupportedError: for an unknown method.
+        DtypeError: if the strength is not a real number.
+        DomainError: if it is negative or NaN.
 
     Complexity: O(d) merge tests for "pava"; see `coset.sharing.collisions.reference`.
 
@@ -85,6 +88,9 @@ def sharing_blocks_reference(
     if method not in REFERENCE_BLOCKS:
         known = ", ".join(REFERENCE_BLOCKS)
         raise UnsupportedError(f"method must be one of {known}; given {method!r}")
+    read_number(strength, "strength")
+    if not strength >= 0:
+        raise DomainError(f"strength must be a number ≥ 0; given {strength}")
     d, strength = len(x), _exact(strength)
     if strength == 0 or d < 2:
         return [(r, r + 1) for r in range(d)]
@@ -134,7 +140,8 @@ def prox_sharing_reference(
 
     Raises:
         DomainError: if strength or l1 is negative, or rewind outside [0, 1].
-        DtypeError: if `w` is a tensor that is not real floating-point.
+        DtypeError: if `w` is a tensor that is not real floating-point, or strength, l1 or rewind
+            not a real number.
 
     Complexity: O(d log d) operations on Python numbers.
 
@@ -144,6 +151,8 @@ def prox_sharing_reference(
         >>> prox_sharing_reference([Fraction(1), Fraction(2)], Fraction(1, 2))
         [Fraction(3, 2), Fraction(3, 2)]
     """
+    for name, value in (("strength", strength), ("l1", l1), ("rewind", rewind)):
+        read_number(value, name)
     if not (strength >= 0 and l1 >= 0 and 0 <= rewind <= 1):
         raise DomainError(
             f"strength and l1 must be ≥ 0 and rewind in [0, 1]; given {strength}, {l1}, {rewind}"
