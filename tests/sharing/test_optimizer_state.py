@@ -68,6 +68,7 @@ COMMON = [
     (set_at(["summed_lr", 1], [0.1, 0.2]), r"groups of \[1, 1\] parameters; .* with \[1, 2\]"),
     (set_at(["summed_lr", 1, 0], "a"), "each of summed_lr of the state must be a real number"),
     (set_at(["summed_lr", 1, 0], math.nan), "each of summed_lr of the state must be finite"),
+    (set_at(["summed_lr", 1, 0], -0.5), "each of summed_lr of the state must be finite and ≥ 0"),
     (set_at(["param_groups"], None), "must hold the settings of 2 groups; given None"),
     (lambda state: state["param_groups"].pop(), "must hold the settings of 2 groups; given 1"),
     (set_at(["param_groups", 1], 3), "group 1 of the state: a group's settings must be"),

@@ -101,8 +101,8 @@ def _read_rate(value: Any) -> float:
         number = read_number(value, "each of summed_lr of the state")
     except CosetError as error:
         raise ConfigError(str(error)) from error
-    if not math.isfinite(number):
-        raise ConfigError(f"each of summed_lr of the state must be finite; given {number}")
+    if not 0 <= number < math.inf:
+        raise ConfigError(f"each of summed_lr of the state must be finite and ≥ 0; given {number}")
     return number
 
 
