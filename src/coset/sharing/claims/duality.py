@@ -124,8 +124,8 @@ def C10(
             a, b = start, start + mass
             start = b
             for g in (needed * (1 - 1e-6), needed * (1 + 1e-6), 0.3 * needed, 3 * needed):
-                if mass == 1 or not g > 0:
-                    right = mass == 1 or bool((delta[a:b] == delta[a]).all())
+                if not g > 0:
+                    right = g == 0 and bool((delta[a:b] == delta[a]).all())
                 else:
                     right = math.isfinite(g) and _is_one_block(x, a, b, g) == (g >= needed)
                 cases += 1

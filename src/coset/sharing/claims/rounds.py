@@ -225,8 +225,10 @@ def _bridge_with(flaw: BridgeFlaw, w: Tensor, strength: float) -> tuple[list[int
 
 
 # A merge of two hulls of 2^l ranks probes once; up to l times for the bridge's left end, each time
-# with l + 2 probes; and l + 1 times for its right end: (l+1)(l+2) in all. There are at most
-# d/2^(l+1) such merges, and Σ_l (l+1)(l+2)/2^(l+1) = 8.
+# with l + 2 probes; and l + 1 times for its right end: (l+1)(l+2) in all, no more if the right hull
+# is shorter. Of d = 2^k ranks d/2^(l+1) merges are of level l: at most 8 d − (k² + 5k + 8) probes,
+# as Σ_l (l+1)(l+2)/2^(l+1) = 8. Of 2^k < d < 2^(k+1) ranks the first 2^k make a hull, the rest by
+# induction one of at most 8 (d − 2^k) probes, and (k+1)(k+2) < k² + 5k + 8 join them.
 PROBES_PER_WEIGHT = 8
 
 
