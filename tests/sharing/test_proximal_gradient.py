@@ -155,6 +155,28 @@ def test_a_certificate_is_checked_from_its_own_data(generator):
     assert not replace(proof, dual=proof.dual * 2).verify()
     assert not replace(proof, dual=proof.dual + 1).verify()
     assert not replace(proof, gap=-1.0).verify()
+    assert not replace(proof, gap=proof.gap - 1e-8 * float(y.square().sum())).verify()
+
+
+def test_no_strength_makes_an_infeasible_dual_point_pass(generator):
+    """With ρ = 0 its slope must sum to 0 however large alpha is; the target itself does not."""
+    x, y = problem(generator)
+    best = shared_least_squares(x, y, 1e12).certificate
+    assert best.verify()
+    zero = torch.zeros(1, 6, dtype=torch.float64)
+    assert best.weights.abs().max() > 1e-3  # 0 is not the answer
+    assert not replace(best, weights=zero, dual=y, gap=0.0).verify()
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_certificates_of_badly_scaled_data_hold(ratio, generator):
+    x, y = problem(generator)
+    for scale in (1e-100, 1e-8, 1e8, 1e140):
+        column = torch.ones(6, dtype=torch.float64)
+        column[0] = scale
+        for alpha in (1e-9, 1e-3, 10.0):
+            found = shared_least_squares(x * column, y, alpha, l1_ratio=ratio, max_iter=100)
+            assert found.certificate.verify()
 
 
 def test_the_largest_strength_is_where_the_fit_becomes_trivial(generator):
@@ -175,6 +197,8 @@ def test_a_start_near_the_answer_saves_steps(generator):
     alpha = 0.01 * largest_alpha(x, y)
     cold = shared_least_squares(x, y, alpha, tol=1e-10)
     warm = shared_least_squares(x, y, alpha, tol=1e-10, start=cold.value)
+    flat = shared_least_squares(x, y[:, 0], alpha, tol=1e-10, start=cold.value[0])
+    assert flat.value.equal(warm.value[0])
     assert warm.iterations < cold.iterations
     assert float((warm.value - cold.value).abs().max()) < 1e-4
 
@@ -256,8 +280,12 @@ def test_an_unfinished_solution_says_what_to_do(generator):
         ({"x": torch.full((3, 2), torch.nan)}, DomainError),
         ({"y": torch.full((3,), torch.inf)}, DomainError),
         ({"start": torch.full((1, 2), torch.nan)}, DomainError),
+        ({"start": torch.full((1, 2), 1e308, dtype=torch.float64)}, DomainError),
+        ({"start": torch.ones(3)}, ShapeError),
         ({"x": torch.full((3, 2), 1e308, dtype=torch.float64)}, DomainError),
         ({"x": torch.full((3, 2), 1e-200, dtype=torch.float64)}, DomainError),
+        ({"x": torch.full((3, 2), 1e-158, dtype=torch.float64)}, DomainError),
+        ({"y": torch.full((3,), 1e-158, dtype=torch.float64)}, DomainError),
         ({"alpha": -0.1}, DomainError),
         ({"alpha": float("inf")}, DomainError),
         ({"alpha": "1"}, DtypeError),

@@ -144,6 +144,17 @@ def test_an_offset_of_the_features_changes_nothing_but_the_intercept(data):
     np.testing.assert_array_equal(moved.clusters_, plain.clusters_)
 
 
+def test_what_is_constant_explains_nothing_and_needs_no_explanation(data):
+    X, y, _ = data
+    weight = np.random.default_rng(3).random(60)
+    for value in (0.1, 1e-151):
+        model = SharingRegressor(alpha=0.1).fit(X, np.full(60, value), sample_weight=weight)
+        assert not model.coef_.any()
+        assert model.intercept_ == value
+    model = SharingRegressor(alpha=1e-9).fit(np.full((60, 3), 0.1), y, sample_weight=weight)
+    assert not model.coef_.any()
+
+
 def test_too_few_steps_warn_and_bound_the_error(data):
     X, y, _ = data
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
@@ -223,7 +234,7 @@ def test_wrong_data_is_refused(data):
     with pytest.raises(DomainError, match="divide x"):
         SharingRegressor(fit_intercept=False).fit(X * 1e200, y)
     with pytest.raises(DomainError, match="finite"):
-        SharingRegressor().fit(np.full_like(X, 1e308), y)
+        SharingRegressor().fit(np.where(X > 0, 1e308, 0.9e308), y)
     with pytest.raises(DomainError, match="divide y"):
         SharingRegressor().fit(X, y * 1e-200)
     with pytest.raises(ValueError, match=r"Negative|negative"):

@@ -25,6 +25,8 @@ _CHECK_EVERY = 10
 _ROUNDING = 1e-12
 # Beyond it products with 0 would not be 0; no data in float64 call for more.
 _LARGEST_STRENGTH = 1e300
+# Below it squares are inexact, and the inverse of an eigenvalue overflows.
+_LEAST_SQUARE = 1e-290
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class _Problem:
         return float((theta * (self.y - theta / 2)).sum()) / len(self.x)
 
     def gap(self, w: Tensor) -> float:
-        return max(0.0, self.objective(w) - self.dual_value(self.dual_point(w)))
+        gap = self.objective(w) - self.dual_value(self.dual_point(w))
+        return 0.0 if gap <= 0 else gap  # NaN stays
 
     def prox(self, v: Tensor, step: float) -> Tensor:
         strength = min(step * self.alpha, _LARGEST_STRENGTH)
@@ -118,19 +121,23 @@ class SharingCertificate(Certificate):
         """Check that the dual point is feasible and that both objectives differ by the gap.
 
         Returns:
-            Whether both hold, up to rounding (1e-9 of α and of the squared targets).
+            Whether both hold, up to rounding: 1e-9 of α, 1e-12 of the objectives, and what is left
+            of products of data and dual point that cancel.
         """
         problem = _Problem(self.x, self.y, self.alpha, self.l1_ratio, self.group)
-        n = len(self.x)
+        n, ratio = len(self.x), self.l1_ratio
         slope = problem.as_groups(self.dual.T @ self.x) / n
-        size = float(slope.abs().max()) if slope.numel() else 0.0
-        polar = float(sharing_polar(slope, self.l1_ratio).max()) if slope.numel() else 0.0
-        if polar > self.alpha * (1 + 1e-9) + 1e-12 * size:
+        size = max(float(self.dual.norm()), float(self.y.norm())) / n
+        rounding = (1e-14 * size * self.x.norm(dim=0)).expand(self.dual.shape[1], -1)
+        allowed = self.alpha * (1 + 1e-9) + sharing_polar(problem.as_groups(rounding), ratio)
+        if not bool((sharing_polar(slope, ratio) <= allowed).all()):
             return False
-        if self.l1_ratio == 0 and float(slope.sum(-1).abs().max()) > 1e-9 * max(size, self.alpha):
+        left = 2 * _ROUNDING * slope.shape[-1] ** 0.5 * size * float(self.x.norm())
+        if ratio == 0 and not float(slope.sum(-1).abs().max()) <= left:
             return False
-        seen = problem.objective(self.weights) - problem.dual_value(self.dual)
-        return seen <= self.gap + 1e-9 * float(self.y.square().sum()) / (2 * n)
+        reached = problem.objective(self.weights)
+        slack = 1e-12 * (reached + float(self.y.square().sum()) / (2 * n))
+        return reached - problem.dual_value(self.dual) <= self.gap + slack
 
     def explain(self) -> str:
         """Say what is proved.
@@ -192,6 +199,8 @@ def shared_least_squares(
     with step 1/L, L the largest eigenvalue of XᵀX/n, restarted where momentum points uphill. Stops
     when the duality gap, a proved bound on the distance to the minimum, is ≤ tol · ‖Y‖²/(2n). Each
     iterate is a prox: ties are exact. α = 0 is solved directly, for the solution of least norm.
+    For ρ = 0 the gap takes rows of X that sum to less than 10⁻¹² of their size to sum to 0, as the
+    centered rows of one-hot features do but for rounding.
 
     Args:
         x: (n, p) float: the design; computed with in float64.
@@ -200,9 +209,9 @@ def shared_least_squares(
         l1_ratio: ρ in [0, 1]: 0 is sharing alone, 1 the lasso.
         group: "tensor": all K·p weights are one group; "row": each output's p weights are one,
             and the fit is that of each output by itself.
-        start: (K, p) float: where to start; None: at 0.
+        start: (K, p) float, or (p,) if `y` is (n,): where to start; None: at 0.
         max_iter: steps at most, ≥ 1.
-        tol: ≥ 0; 0 uses all steps.
+        tol: ≥ 0; 0 stops early only where the gap is 0.
 
     Returns:
         `value`: (K, p) float64, or (p,) if `y` is (n,); `status` SOLVED or MAX_ITERATIONS;
@@ -211,8 +220,8 @@ def shared_least_squares(
     Raises:
         DtypeError: if `x`, `y` or `start` is not a real floating-point tensor.
         ShapeError: if shapes do not fit, or there is no sample or no feature.
-        DomainError: if a number is out of range or not finite, or squares of the data are 0 or not
-            finite in float64 although the data are.
+        DomainError: if a number is out of range or not finite, or the squares of the data, or those
+            of the residual at `start`, lie outside the range of exact float64.
         ConfigError: if `group` is unknown.
         UnsupportedError: if a tensor is not dense or not on the CPU.
 
@@ -267,8 +276,8 @@ def _read_problem(
         raise ConfigError(f"group must be one of {', '.join(GROUPS)}; given {group!r}")
     wide_x, wide_y = x.detach().double(), y.detach().double().reshape(len(y), -1)
     for tensor, name in ((wide_x, "x"), (wide_y, "y")):
-        square = float(tensor.square().sum())
-        if not math.isfinite(square) or (square == 0 and bool((tensor != 0).any())):
+        square = float(tensor.square().mean())
+        if not (_LEAST_SQUARE <= square < math.inf) and bool(tensor.any()):
             size = float(tensor.abs().max())
             raise DomainError(
                 f"squares of {name} must be finite and not vanish in float64; the largest entry "
@@ -276,8 +285,15 @@ def _read_problem(
             )
     shape = (wide_y.shape[1], wide_x.shape[1])
     first = torch.zeros(shape, dtype=torch.float64) if start is None else start.detach().double()
+    if y.dim() == 1 and first.dim() == 1:
+        first = first[None]
     if first.shape != shape:
         raise ShapeError(f"start must have shape {shape}; given {tuple(first.shape)}")
+    if not math.isfinite(float((wide_y - wide_x @ first.T).square().sum())):
+        raise DomainError(
+            "start must give finite squares of the residual; given entries of size "
+            f"{float(first.abs().max()):.3g}; leave it out to start at 0"
+        )
     if not bool(wide_y.any()):
         first = torch.zeros_like(first)
     return _Problem(wide_x, wide_y, strength, read_ratio(l1_ratio), group), first

@@ -178,6 +178,8 @@ def _center(values: np.ndarray, weight: np.ndarray, wanted: bool) -> tuple[np.nd
     # What overflows here is refused by the solver, with a message of its own.
     with np.errstate(over="ignore", invalid="ignore"):
         means = np.average(values, axis=0, weights=weight)
+        # Rounding must not make a constant column vary.
+        means = np.clip(means, values.min(0), values.max(0))
         return values - means, means
 
 
