@@ -171,3 +171,14 @@ def test_what_cannot_be_shown_is_refused(checkpoint, tmp_path):
     for wrong in (-1.0, math.nan, math.inf):
         with pytest.raises(DomainError, match=f"each strength .* given {wrong:g}"):
             path(tmp_path / "absent.safetensors", strength=(0.5, wrong))
+
+
+def test_a_name_in_an_error_cannot_steer_the_terminal(capsys, checkpoint):
+    from coset.cli import main
+
+    file = checkpoint(**{"a\x1b[2J": torch.tensor([0.0, math.nan])})
+    assert main(["sharing", "path", str(file)]) == 2
+    assert main(["sharing", "path", str(file), "--tensor", "b"]) == 2
+    errors = capsys.readouterr().err
+    assert "\x1b" not in errors
+    assert errors.count("a\\x1b[2J") == 2

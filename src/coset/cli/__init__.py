@@ -40,7 +40,11 @@ def _run(words: Sequence[str]) -> int:
     try:
         return run_command(words)
     except CosetError as error:
-        print(f"coset: {error}", file=sys.stderr)
+        from coset.cli.output import printable
+
+        # A message may quote a name out of a file.
+        lines = [printable(line) for line in str(error).split("\n")]
+        print("coset: " + "\n".join(lines), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
