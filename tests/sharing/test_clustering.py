@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import ConfigError, DomainError, DtypeError, UnsupportedError
+from coset.core.errors import ConfigError, DomainError, DtypeError, ShapeError, UnsupportedError
 from coset.core.numerics import tolerance
 from coset.sharing import clustering
 from coset.sharing.clustering import interval_means, optimal_intervals
@@ -225,6 +225,22 @@ def test_several_tensors_share_their_values(generator):
 def test_wrong_use_is_refused(w, count, method, error, message):
     with pytest.raises(error, match=message):
         quantize_weights(w, count, method=method)
+
+
+@pytest.mark.parametrize(
+    ("w", "error"),
+    [
+        ([1.0, 2.0], DtypeError),
+        (torch.tensor([1, 2]), DtypeError),
+        (torch.ones(3), ShapeError),
+        (torch.ones(2, 1), ShapeError),
+        (torch.tensor([math.nan, 1.0]), DomainError),
+        (torch.tensor([1.0, -math.inf]), DomainError),
+    ],
+)
+def test_no_error_is_relative_to_that(w, error):
+    with pytest.raises(error):
+        relative_error(w, quantize_weights(torch.ones(2), 1))
 
 
 def test_relative_error_by_hand():

@@ -145,6 +145,9 @@ def test_unsound_weights_are_refused():
         TiedTensor.from_dense(torch.tensor([1]))
     with pytest.raises(ShapeError, match="shape of the weights"):
         TiedTensor.from_clusters(torch.ones(2), torch.zeros(3, dtype=torch.int64))
+    for index in ([0, 0], None):
+        with pytest.raises(DtypeError, match="index must be a tensor of integers"):
+            TiedTensor.from_clusters(torch.ones(2), index)
     with pytest.raises(RangeError, match="≥ 0; given -1"):
         TiedTensor.from_clusters(torch.ones(2), torch.tensor([-1, 0]))
 
@@ -275,6 +278,35 @@ def test_an_assigned_weight_is_averaged_over_the_ties():
     layer.weight = torch.tensor([[1.0, 2.0, 5.0, 9.0]])
     assert layer.weight.tolist() == [[1.5, 1.5, 7.0, 7.0]]
     assert layer.parametrizations.weight.original[1] == 0  # a value that no weight has
+    for wrong in (torch.ones(4), torch.ones(1), torch.ones(2, 2)):
+        with pytest.raises(ShapeError, match=r"\(1, 4\)"):
+            layer.weight = wrong
+    with pytest.raises(DtypeError, match="list"):
+        layer.weight = [1.0]
+
+
+def test_a_weight_with_the_same_ties_is_assigned_exactly(generator):
+    layer = linear(generator, torch.float64)
+    tie(layer, "weight", num_unique=3)
+    for _ in range(20):
+        values = torch.randn(3, generator=generator, dtype=torch.float64)
+        weight = layer.parametrizations.weight[0](values)
+        layer.weight = weight
+        assert layer.weight.equal(weight)
+
+
+def test_a_parameter_of_two_names_or_without_data_is_refused(generator):
+    layer = nn.Linear(4, 4)
+    layer.twin = layer.weight
+    model = nn.ModuleDict({"inside": nn.Linear(4, 4)})
+    model.weight = model["inside"].weight
+    for module, other in ((layer, "twin"), (model, "inside.weight")):
+        with pytest.raises(ConfigError, match=f"as {other}, too"):
+            tie(module, "weight", num_unique=2)
+        assert module.weight.shape == (4, 4)
+    for module in (nn.LazyLinear(3), nn.Linear(2, 3, device="meta")):
+        with pytest.raises(UnsupportedError, match="must have data"):
+            tie(module, "weight", num_unique=2)
 
 
 def test_a_gradient_of_the_old_shape_goes(generator):
@@ -321,6 +353,8 @@ def test_wrong_use_of_tie_is_refused(generator):
         tie(layer, "weight", tied=wrong)
     with pytest.raises(DtypeError, match=r"float32; given torch\.float64"):
         tie(layer, "weight", tied=TiedTensor.from_dense(torch.ones(4, 6).double()))
+    with pytest.raises(DtypeError, match="must be a TiedTensor; given Tensor"):
+        tie(layer, "weight", tied=torch.ones(4, 6))
     for function in (untie, tied_tensor):
         with pytest.raises(ConfigError, match="must be tied by"):
             function(layer, "weight")

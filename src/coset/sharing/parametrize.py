@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from coset.core.errors import ConfigError, DtypeError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, ShapeError, UnsupportedError
 from coset.sharing.penalty import check_weights
 from coset.sharing.prox import prox_sharing
 from coset.sharing.quantize import QuantizeMethod, quantize_weights
-from coset.sharing.tied import TiedTensor
+from coset.sharing.tied import TiedTensor, cluster_means
 
 __all__ = ["TiedWeight", "tie", "tied_tensor", "untie"]
 
@@ -100,13 +100,21 @@ class TiedWeight(nn.Module):
             weight: (shape) float.
 
         Returns:
-            (U,) of its dtype.
+            (U,) of its dtype; 0 for a value that no weight has.
+
+        Raises:
+            DtypeError: if `weight` is not a real floating-point tensor.
+            ShapeError: if it has another shape.
         """
+        check_weights(weight, "weight")
+        if tuple(weight.shape) != self.shape:
+            raise ShapeError(
+                f"the weight must have shape {self.shape}; given {tuple(weight.shape)}"
+            )
         flat = weight.detach().reshape(-1).to(torch.float64)
-        masses = torch.bincount(self.index, minlength=self.num_unique).clamp(min=1)
-        share = 1 / masses.to(torch.float64)[self.index]
-        sums = torch.zeros(self.num_unique, dtype=torch.float64, device=flat.device)
-        return sums.index_add_(0, self.index, flat * share).to(weight.dtype)
+        means = cluster_means(flat, self.index, self.num_unique)
+        is_used = torch.bincount(self.index, minlength=self.num_unique) > 0
+        return torch.where(is_used, means, 0.0).to(weight.dtype)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
@@ -150,10 +158,12 @@ def tie(
         The values and the index that were set.
 
     Raises:
-        ConfigError: if the module has no such parameter, it is parametrized already, or two of
-            strength, num_unique and tied are given.
-        DtypeError: if the parameter is not real floating-point of 16 bits or more, or `tied` has
-            another dtype.
+        ConfigError: if the module has no such parameter, it is parametrized already, the module
+            uses it under a second name, or two of strength, num_unique and tied are given.
+        DtypeError: if the parameter is not real floating-point of 16 bits or more, or `tied` is no
+            `TiedTensor` or has another dtype.
+        UnsupportedError: if the parameter has no data yet, as those of lazy modules and of modules
+            on the meta device.
         ShapeError: if `tied` has another shape.
         DomainError: if a weight is NaN or infinite, or strength or num_unique out of range.
 
@@ -180,6 +190,11 @@ def tie(
         )
     if tied is None:
         tied = _find_ties(parameter.detach(), strength, num_unique, method)
+    elif not isinstance(tied, TiedTensor):
+        raise DtypeError(
+            f"tied must be a TiedTensor; given {type(tied).__name__}; "
+            f"make one with TiedTensor.from_dense(w)"
+        )
     elif tied.shape != tuple(parameter.shape):
         raise ShapeError(
             f"tied must have the shape of {name}, {tuple(parameter.shape)}; given {tied.shape}"
@@ -261,6 +276,21 @@ def _parameter(module: nn.Module, name: str) -> nn.Parameter:
             f"one of a submodule pass model.get_submodule(path)"
         )
     check_weights(parameter, name)
+    if parameter.is_meta or nn.parameter.is_lazy(parameter):
+        raise UnsupportedError(
+            f"{name} must have data; it has none yet; run a lazy module once, or give a meta "
+            f"module memory with to_empty(device=...) and load its state, and tie then"
+        )
+    others = [
+        n
+        for n, other in module.named_parameters(remove_duplicate=False)
+        if other is parameter and n != name
+    ]
+    if others:
+        raise ConfigError(
+            f"{name} must be used once; the module uses it as {', '.join(others)}, too, which "
+            f"would become a vector of values; give each a parameter of its own"
+        )
     return parameter
 
 

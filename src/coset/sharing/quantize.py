@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import ConfigError, DomainError, DtypeError
+from coset.core.errors import ConfigError, DomainError, DtypeError, ShapeError
 from coset.sharing.penalty import check_weights
 from coset.sharing.tied import TiedTensor
 
@@ -113,13 +113,25 @@ def relative_error(w: Tensor, tied: TiedTensor) -> float:
     Returns:
         The error, 0 if nothing changed; 1 if all weights become 0.
 
+    Raises:
+        DtypeError: if `w` is not a real floating-point tensor.
+        ShapeError: if it has another shape than `tied`.
+        DomainError: if a weight is NaN or infinite.
+
     Example:
         >>> tied = TiedTensor.from_dense(torch.tensor([3.0, 1.0]))
         >>> relative_error(torch.tensor([3.0, 4.0]), tied)
         0.6
     """
+    check_weights(w)
     wide, other = (t.reshape(-1).to(torch.float64) for t in (w.detach(), tied.dense()))
+    if tuple(w.shape) != tied.shape:
+        raise ShapeError(
+            f"w must have the shape of what stands for it, {tied.shape}; given {tuple(w.shape)}"
+        )
     largest = float(wide.abs().max()) if wide.numel() else 0.0
+    if not math.isfinite(largest):
+        raise DomainError(_not_finite([w]))
     if largest == 0.0:
         return 0.0
     # Powers of two are exact, and keep squares and differences finite.

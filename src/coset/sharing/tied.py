@@ -12,7 +12,7 @@ from torch import Tensor
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.sharing.penalty import check_weights
 
-__all__ = ["TiedTensor", "index_bits", "index_dtype", "read_shape"]
+__all__ = ["TiedTensor", "cluster_means", "index_bits", "index_dtype", "read_shape"]
 
 _INTEGERS = (torch.uint8, torch.int8, torch.uint16, torch.int16, torch.int32, torch.int64)
 _MAX_VALUES = 2**31 - 1
@@ -153,18 +153,19 @@ class TiedTensor:
         check_weights(w)
         flat = w.detach().reshape(-1)
         _check_finite(flat, "weights")
-        if tuple(index.shape) != tuple(w.shape):
+        labels = _as_integers(index)
+        if labels.shape != w.shape:
             raise ShapeError(
                 f"index must have the shape of the weights, {tuple(w.shape)}; given "
                 f"{tuple(index.shape)}"
             )
-        labels = _as_integers(index).reshape(-1)
+        labels = labels.reshape(-1)
         if labels.numel() and int(labels.min()) < 0:
             raise RangeError(f"each index must be ≥ 0; given {int(labels.min())}")
         if labels.numel() and int(labels.max()) >= 2 * labels.numel():
             labels = torch.unique(labels, return_inverse=True)[1]
         count = int(labels.max()) + 1 if labels.numel() else 0
-        means = _cluster_means(flat.to(torch.float64), labels, count).to(w.dtype)
+        means = cluster_means(flat.to(torch.float64), labels, count).to(w.dtype)
         return cls.from_values(means, labels.reshape(w.shape))
 
     @classmethod
@@ -244,7 +245,8 @@ class TiedTensor:
         """Return H(index) = −Σ_u p_u log₂ p_u, p_u being the share of weights with value u.
 
         No code of single weights takes fewer bits a weight on average; arithmetic coding gets as
-        near as one likes. The values themselves come on top.
+        near as one likes. A code that sees neighbors may take fewer (`coset.sharing.index_codes`).
+        The values themselves come on top.
 
         Returns:
             Bits a weight, from 0 to log₂ U; 0 for an empty tensor.
@@ -282,6 +284,30 @@ def read_shape(shape: Sequence[int]) -> tuple[int, ...]:
             f"{len(sizes)} sizes"
         )
     return sizes
+
+
+def cluster_means(w: Tensor, labels: Tensor, count: int) -> Tensor:
+    """Return the mean of each cluster, within the cluster's range: equal weights give their value.
+
+    Args:
+        w: (d,) float64.
+        labels: (d,) int32 or int64 in [0, count): each weight's cluster.
+        count: of clusters.
+
+    Returns:
+        (count,) float64; NaN or infinity for a cluster without weights.
+
+    Complexity: O(d + count).
+    """
+    labels = labels.to(torch.int64)
+    low = w.new_full((count,), math.inf).scatter_reduce_(0, labels, w, "amin")
+    high = w.new_full((count,), -math.inf).scatter_reduce_(0, labels, w, "amax")
+    # Halves of numbers near ±1e308 have a finite difference; about the middle nothing cancels.
+    middle = low / 2 + high / 2
+    share = 1 / torch.bincount(labels, minlength=count).to(torch.float64)
+    parts = (w / 2 - middle[labels] / 2) * share[labels]
+    means = middle + 2 * w.new_zeros(count).scatter_add_(0, labels, parts)
+    return torch.minimum(torch.maximum(means, low), high)
 
 
 def _as_integers(index: Tensor) -> Tensor:
@@ -328,15 +354,3 @@ def _check_finite(flat: Tensor, what: str) -> None:
             f"{what} must be finite; given {float(flat[place])} at position {place}; keep this "
             f"tensor as it is"
         )
-
-
-def _cluster_means(w: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Return the mean of each cluster of (d,) float64 weights, within the cluster's range."""
-    low = w.new_full((count,), math.inf).scatter_reduce_(0, labels, w, "amin")
-    high = w.new_full((count,), -math.inf).scatter_reduce_(0, labels, w, "amax")
-    # Halves of numbers near ±1e308 have a finite difference; about the middle nothing cancels.
-    middle = low / 2 + high / 2
-    share = 1 / torch.bincount(labels, minlength=count).to(torch.float64)
-    parts = (w / 2 - middle[labels] / 2) * share[labels]
-    means = middle + 2 * w.new_zeros(count).scatter_add_(0, labels, parts)
-    return torch.minimum(torch.maximum(means, low), high)
