@@ -22,6 +22,7 @@ from coset.core.model_files import load_model, save_model
 from coset.sharing.commands.compress import _same as same
 from coset.sharing.commands.compress import compress
 from coset.sharing.commands.expand import expand
+from coset.sharing.index_codes import stored_bits
 from coset.sharing.models import PositionMLP
 from coset.sharing.quantize import quantize_together, quantize_weights, relative_error
 from coset.sharing.tied import TiedTensor
@@ -82,7 +83,7 @@ def test_matrices_are_tied_and_all_else_is_kept(capsys, net, method):
         assert row["num_distinct_after"] == wanted.num_unique <= 16
         assert row[f"error_{method}"] == relative_error(tensor, wanted)
         assert row["error_kmeans"] < row["error_path"]
-        assert row["bits_per_weight"] == wanted.num_bits() / tensor.numel()
+        assert row["bits_per_weight"] == stored_bits(wanted) / tensor.numel()
         assert 0 <= row["entropy"] <= 4
     sizes = (report["num_bytes_before"], report["num_bytes_after"])
     assert sizes == tuple(
@@ -115,6 +116,30 @@ def test_tied_weights_stay_exactly_as_they_are(capsys, tmp_path, generator):
     _, _, rows, _ = report_of(capsys, tmp_path / "a.safetensors", unique=9)
     assert (rows["w"]["error_kmeans"], rows["w"]["error_path"]) == (0, 0)
     assert load_tied(tmp_path / "a.tied.safetensors").state_dict()["w"].equal(w)
+
+
+def test_uneven_tensors_take_less_than_their_packed_bits(capsys, tmp_path, generator):
+    w = torch.randint(0, 16, (100, 50), generator=generator) / 8 - 1
+    w[torch.rand(w.shape, generator=generator) < 0.97] = 0.0
+    path = tmp_path / "net.safetensors"
+    save_file({"w": w}, path)
+    row = report_of(capsys, path, unique=16)[2]["w"]
+    tied = load_tied(tmp_path / "net.tied.safetensors").tensors["w"]
+    assert row["bits_per_weight"] == stored_bits(tied) / 5000
+    assert row["bits_per_weight"] < 0.2 * tied.num_bits() / 5000
+    assert compress(path, unique=16) == 0
+    cells = next(line.split() for line in capsys.readouterr().out.splitlines() if "5,000" in line)
+    assert cells[6] == f"{row['bits_per_weight']:.2f}"
+
+
+def test_a_tensor_that_only_compressing_makes_smaller_is_tied(capsys, tmp_path):
+    # 2,000 values of 16 bits and 4,000 packed indices of 11 are more than 4,000 weights of 16.
+    w = torch.arange(2000).half().repeat_interleave(2).reshape(100, 40)
+    save_file({"w": w}, tmp_path / "net.safetensors")
+    row = report_of(capsys, tmp_path / "net.safetensors", unique=2000)[2]["w"]
+    tied = load_tied(tmp_path / "net.tied.safetensors").tensors["w"]
+    assert tied.num_bits() > 16 * 4000
+    assert row["bits_per_weight"] == stored_bits(tied) / 4000 < 16
 
 
 def test_a_tensor_with_nan_is_named_and_kept(capsys, tmp_path):
@@ -219,7 +244,9 @@ def test_long_work_shows_progress(capsys, net, monkeypatch):
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("coset.sharing.commands.tying._SLOW", 100)
     compress(net[0], unique=4)
-    assert "tie weights: 2004/2004 weights" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "tie weights: 2004/2004 weights" in shown
+    assert "write weights: 2000/2000 weights" in shown
 
 
 def test_wrong_use_is_refused_before_anything_is_written(net, tmp_path):
@@ -269,8 +296,9 @@ def test_a_tied_file_is_not_tied_again_and_a_damaged_one_not_expanded(net, tmp_p
 
 
 def test_a_file_that_differs_from_what_was_written_is_reported(net, monkeypatch):
-    def forget(path, contents, metadata):
-        save_real(path, {**contents, "first.bias": contents["first.bias"] + 1}, metadata)
+    def forget(path, contents, metadata, **display):
+        changed = {**contents, "first.bias": contents["first.bias"] + 1}
+        save_real(path, changed, metadata, **display)
 
     from coset.sharing import tied_files
 

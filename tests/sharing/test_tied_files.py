@@ -20,6 +20,7 @@ from coset.core.errors import (
     StorageError,
 )
 from coset.core.model_files import inspect_file, save_model
+from coset.sharing.index_codes import stored_bits
 from coset.sharing.models import TorusCNN
 from coset.sharing.tied import TiedTensor
 from coset.sharing.tied_files import TiedCheckpoint, load_tied, save_tied
@@ -32,6 +33,16 @@ def tied_of(count, shape, dtype=torch.float32, seed=0):
     index = torch.randint(0, count, shape, generator=torch.Generator().manual_seed(seed))
     index.reshape(-1)[:count] = torch.arange(count)
     return TiedTensor.from_values(torch.arange(count).to(dtype) / 4 - 1, index)
+
+
+def uneven_of(count, shape, dtype=torch.float32, seed=0):
+    """Return a tied tensor with `count` values, most weights in one of them."""
+    index = tied_of(count, shape, seed=seed).index.long()
+    frequent = torch.rand(len(index), generator=torch.Generator().manual_seed(seed)) < 0.98
+    frequent[:count] = False
+    index[frequent] = count // 2
+    index[:count] = torch.arange(count)
+    return TiedTensor(torch.arange(count).to(dtype) / 4 - 1, index, shape)
 
 
 def signed(content):
@@ -55,17 +66,47 @@ def test_each_width_of_the_index_goes_round(count, extra, tmp_path):
     assert found.values.equal(tied.values)
     bits = max(1, math.ceil(math.log2(count)))
     stored = {t.name: t for t in inspect_file(path).tensors}
-    assert stored["w.index"].num_bytes == math.ceil((count + extra) * bits / 8)
+    assert stored["w.index"].num_bytes <= math.ceil((count + extra) * bits / 8)
     assert stored["w.values"].num_bytes == 4 * count
+    total = stored["w.index"].num_bytes + stored["w.values"].num_bytes
+    assert stored_bits(tied) == 8 * total
+
+
+def codes_of(path):
+    """Return the code of each tied tensor, as the header says it."""
+    tensors = json.loads(inspect_file(path).metadata["coset.tied"])["tensors"]
+    return {name: entry["code"] for name, entry in tensors.items()}
+
+
+def test_each_tensor_has_the_smaller_code(tmp_path):
+    path = tmp_path / "net.safetensors"
+    even, uneven = tied_of(16, (64, 64)), uneven_of(16, (64, 64))
+    told = []
+    save_tied(path, {"even": even, "uneven": uneven}, on_weights=told.append)
+    assert sum(told) == 2 * 64 * 64
+    assert codes_of(path) == {"even": "packed", "uneven": "lzma"}
+    found = load_tied(path).tensors
+    for name, tied in (("even", even), ("uneven", uneven)):
+        assert found[name].index.equal(tied.index)
+        assert found[name].shape == tied.shape
+    stored = {t.name: t.num_bytes for t in inspect_file(path).tensors}
+    assert stored["even.index"] == 64 * 64 // 2
+    assert stored["uneven.index"] < 64 * 64 // 20
+    first = path.read_bytes()
+    save_tied(path, {"even": even, "uneven": uneven})
+    assert path.read_bytes() == first
 
 
 def test_chunks_of_the_index_fit_together(tmp_path, monkeypatch):
-    tied = tied_of(700, (1003, 3))
-    save_tied(tmp_path / "a", {"w": tied})
+    tensors = {"even": tied_of(30, (1003, 3)), "uneven": uneven_of(7, (1003, 3))}
+    save_tied(tmp_path / "a", tensors)
     monkeypatch.setattr("coset.sharing.bits._CHUNK", 64)
-    save_tied(tmp_path / "b", {"w": tied})
+    monkeypatch.setattr("coset.sharing.index_codes._CHUNK", 64)
+    save_tied(tmp_path / "b", tensors)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert load_tied(tmp_path / "b").tensors["w"].index.equal(tied.index)
+    assert codes_of(tmp_path / "b") == {"even": "packed", "uneven": "lzma"}
+    for name, tied in load_tied(tmp_path / "b").tensors.items():
+        assert tied.index.equal(tensors[name].index)
 
 
 def test_the_bits_lie_as_documented(tmp_path):
@@ -82,6 +123,7 @@ def test_everything_comes_back(dtype, tmp_path):
     path = tmp_path / "deep" / "net.safetensors"
     tensors = {
         "tied": tied_of(6, (4, 5), dtype),
+        "uneven": uneven_of(6, (20, 30), dtype),
         "scalar": TiedTensor.from_dense(torch.tensor(2.5, dtype=dtype)),
         "empty": TiedTensor.from_dense(torch.zeros(0, 3, dtype=dtype)),
         "nan": torch.tensor([math.nan, -0.0, math.inf], dtype=dtype),
@@ -138,11 +180,13 @@ def small(tmp_path):
     path = tmp_path / "small.safetensors"
     tensors = {
         "a": tied_of(5, (3, 7)),
+        "uneven": uneven_of(5, (30, 7)),
         "one": TiedTensor.from_dense(torch.full((4,), 2.5, dtype=torch.bfloat16)),
         "b": torch.randn(3),
         "none": TiedTensor.from_dense(torch.zeros(0, 3)),
     }
     save_tied(path, tensors, {"x": "y"})
+    assert codes_of(path)["uneven"] == "lzma"
     return path, path.read_bytes()
 
 
@@ -172,7 +216,7 @@ def test_every_truncation_and_lost_or_added_bytes_are_seen(small):
     path, content = small
     for place in range(len(content)):
         assert isinstance(outcome(path, content[:place]), FileFormatError)
-    for place in range(0, len(content), 5):
+    for place in range(0, len(content), 7):
         lost = content[:place] + content[place + 1 :]
         added = content[:place] + b"0" + content[place:]
         for changed in (lost, added):
@@ -192,7 +236,7 @@ def test_a_wrong_digest_names_both_digests(small):
 
 STORED = {"a.values": torch.arange(5.0)}
 STORED["a.index"] = torch.tensor([0b01_001_000, 0b1_011_010_0, 0, 0, 0, 0, 0, 0]).to(torch.uint8)
-ENTRY = {"shape": [3, 7], "bits": 3}
+ENTRY = {"shape": [3, 7], "bits": 3, "code": "packed"}
 
 
 def hostile(stored, description):
@@ -202,7 +246,7 @@ def hostile(stored, description):
 
 
 def described(**changes):
-    return {"format_version": 1, "tensors": {"a": {**ENTRY, **changes}}}
+    return {"format_version": 2, "tensors": {"a": {**ENTRY, **changes}}}
 
 
 @pytest.mark.parametrize(
@@ -227,6 +271,11 @@ def described(**changes):
         ({"bits": True}, "from 1 to 31"),
         ({"bits": 3.0}, "from 1 to 31"),
         ({"dtype": "F32"}, "and no more"),
+        ({"code": "zip"}, "one of ('packed', 'lzma'); given 'zip'"),
+        ({"code": None}, "given None"),
+        ({"code": ["lzma"]}, "given ['lzma']"),
+        ({"code": "lzma"}, "no LZMA stream"),
+        ({"code": "lzma", "shape": [2**50]}, f"needs {2**40} bytes or more"),
     ],
 )
 def test_hostile_descriptions_name_the_tensor(change, message, tmp_path):
@@ -245,12 +294,18 @@ def test_hostile_descriptions_name_the_tensor(change, message, tmp_path):
         ("[]", "must hold"),
         ("{}", "must hold"),
         ('{"format_version":1,"tensors":{},"more":0}', "must hold"),
-        ('{"format_version":2,"tensors":{}}', "version 1; given 2"),
+        ('{"format_version":1,"tensors":{}}', "version 2; given 1"),
         ('{"format_version":true,"tensors":{}}', "given True"),
-        ('{"format_version":1,"tensors":[]}', "map names"),
-        ('{"format_version":1,"tensors":{"a":[]}}', "shape and bits"),
-        ('{"format_version":1,"tensors":{"\\ud800":{"shape":[1],"bits":1}}}', "not there"),
-        ('{"format_version":1,"tensors":{"other":{"shape":[1],"bits":1}}}', "'other.values'"),
+        ('{"format_version":2,"tensors":[]}', "map names"),
+        ('{"format_version":2,"tensors":{"a":[]}}', "shape, bits and code"),
+        (
+            '{"format_version":2,"tensors":{"\\ud800":{"shape":[1],"bits":1,"code":"packed"}}}',
+            "not there",
+        ),
+        (
+            '{"format_version":2,"tensors":{"other":{"shape":[1],"bits":1,"code":"packed"}}}',
+            "'other.values'",
+        ),
     ],
 )
 def test_hostile_metadata(text, message, tmp_path):

@@ -43,6 +43,7 @@ def compress(
     Each tensor's relative error is shown for both methods: k-means, which no choice of so many
     values beats, and the cut of the sharing path, which ties what training with ProxSharing would
     tie next: most weights in one value. Its error is larger, and the entropy of its index smaller.
+    The index is stored packed or LZMA-compressed, whichever is smaller.
 
     Tied are floating-point tensors of 16 bits or more with at least two dimensions, if that makes
     them smaller. All others are kept as they are; if one because it holds NaN or infinity, the exit
@@ -63,8 +64,7 @@ def compress(
         raise DomainError(f"--unique must be an integer ≥ 1; given {unique}")
     output = output or file.with_name(f"{file.name.removesuffix(_SUFFIX)}.tied{_SUFFIX}")
     check_output(file, output)
-    from coset.sharing.commands.tying import tie_tensors
-    from coset.sharing.tied_files import save_tied
+    from coset.sharing.commands.tying import tie_tensors, write_tensors
 
     tensors, metadata = _read(file)
     found = tie_tensors(tensors, unique, method, together=together, with_vectors=all)
@@ -72,7 +72,7 @@ def compress(
         kept = "; ".join(f"{shown(o.name)}: {o.kept}" for o in found[:5]) or "no tensors at all"
         raise FileFormatError(f"{file} must hold a tensor that tying makes smaller; given {kept}")
     contents = {o.name: o.tied or tensors[o.name] for o in found}
-    save_tied(output, contents, metadata)
+    write_tensors(output, contents, metadata)
     _compare(output, contents, metadata)
     report = _report(file, output, method, found)
     if json:
@@ -171,17 +171,20 @@ def _same(one: Tensor | TiedTensor, other: Tensor | TiedTensor) -> bool:
 
 def _report(file: Path, output: Path, method: str, found: Sequence[Outcome]) -> dict[str, Any]:
     """Return what is shown, as JSON values."""
+    from coset.core.model_files import inspect_file
+
+    stored = {tensor.name: tensor.num_bytes for tensor in inspect_file(output).tensors}
     return {
         "file": str(file),
         "output": str(output),
         "method": method,
         "num_bytes_before": file.stat().st_size,
         "num_bytes_after": output.stat().st_size,
-        "tensors": [_as_row(outcome) for outcome in found],
+        "tensors": [_as_row(outcome, stored) for outcome in found],
     }
 
 
-def _as_row(outcome: Outcome) -> dict[str, Any]:
+def _as_row(outcome: Outcome, stored: Mapping[str, int]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "tensor": outcome.name,
         "shape": list(outcome.shape),
@@ -191,12 +194,15 @@ def _as_row(outcome: Outcome) -> dict[str, Any]:
     }
     tied, errors = outcome.tied, outcome.errors
     if tied is not None and errors is not None:
+        from coset.sharing.tied_files import stored_names
+
+        num_bytes = sum(stored[name] for name in stored_names(outcome.name))
         row |= {
             "num_distinct_before": outcome.num_distinct,
             "num_distinct_after": tied.num_unique,
             "error_kmeans": errors["kmeans"],
             "error_path": errors["path"],
-            "bits_per_weight": tied.num_bits() / tied.num_weights,
+            "bits_per_weight": 8 * num_bytes / tied.num_weights,
             "entropy": tied.entropy(),
         }
     return row
@@ -216,8 +222,8 @@ def _print(report: Mapping[str, Any]) -> None:
             table.add_row(*_cells(row))
     console.print(table)
     written = {"kmeans": "k-means", "path": "the path's cut"}[report["method"]]
-    console.print("k-means, path: relative error ‖q − w‖ / ‖w‖; bits: a weight, values included;")
-    console.print("entropy: bits a weight of an ideal code of the index")
+    console.print("k-means, path: relative error ‖q − w‖ / ‖w‖")
+    console.print("bits: a weight as stored, values included; entropy: coding each weight alone")
     console.print(f"written: {written}")
     for reason, names in kept.items():
         advice = " (--all ties them)" if reason == "fewer than 2 dimensions" else ""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from coset.lab.progress import Progress
+from coset.sharing.index_codes import stored_bits
 from coset.sharing.quantize import QuantizeMethod, quantize_together, relative_error
 from coset.sharing.tied import index_bits
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from coset.sharing.tied import TiedTensor
 
-__all__ = ["Outcome", "tie_tensors"]
+__all__ = ["Outcome", "tie_tensors", "write_tensors"]
 
 _SLOW = 400_000  # weights that take about two seconds
 
@@ -93,6 +95,27 @@ def tie_tensors(
     return [outcomes[name] for name in tensors]
 
 
+def write_tensors(
+    output: Path, tensors: Mapping[str, Tensor | TiedTensor], metadata: Mapping[str, str]
+) -> None:
+    """Write a file of tied tensors; show progress if that takes its time.
+
+    Args:
+        output: the new file.
+        tensors: by name.
+        metadata: of the file.
+    """
+    from coset.sharing import tied_files
+    from coset.sharing.tied import TiedTensor
+
+    total = sum(t.num_weights for t in tensors.values() if isinstance(t, TiedTensor))
+    if total < _SLOW:
+        tied_files.save_tied(output, tensors, metadata)
+        return
+    with Progress("write weights", total, unit="weights") as progress:
+        tied_files.save_tied(output, tensors, metadata, on_weights=progress.advance)
+
+
 def _kind(w: Tensor) -> tuple[tuple[int, ...], str]:
     return tuple(w.shape), str(w.dtype).removeprefix("torch.")
 
@@ -130,7 +153,7 @@ def _tie_group(
     outcomes = {}
     for i, (name, w) in enumerate(zip(group, weights, strict=True)):
         tied = results[method][i]
-        if _num_stored(tied) < w.numel() * w.element_size():
+        if _is_smaller(tied, w):
             errors = {each: relative_error(w, found[i]) for each, found in results.items()}
             outcomes[name] = Outcome(
                 name, *_kind(w), tied, num_distinct=_num_distinct(w), errors=errors
@@ -147,7 +170,10 @@ def _num_distinct(w: Tensor) -> int:
     return count
 
 
-def _num_stored(tied: TiedTensor) -> int:
-    """Return the bytes of values and index in a file."""
-    bits = max(1, index_bits(tied.num_unique))
-    return tied.num_unique * tied.values.element_size() + -(-tied.num_weights * bits // 8)
+def _is_smaller(tied: TiedTensor, w: Tensor) -> bool:
+    """Tell whether values and index take fewer bytes in a file than the tensor."""
+    packed = tied.num_unique * tied.values.element_size() * 8
+    packed += tied.num_weights * max(1, index_bits(tied.num_unique))
+    dense = w.numel() * w.element_size() * 8
+    # Compressing takes its time, and is never larger than packing.
+    return packed < dense or stored_bits(tied) < dense
