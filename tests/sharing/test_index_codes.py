@@ -8,11 +8,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from coset.core.errors import FileFormatError
 from coset.sharing.bits import pack_bits, unpack_bits
 from coset.sharing.index_codes import _filters, code_index, read_index, stored_bits
 from coset.sharing.tied import TiedTensor, index_bits
+from coset.sharing.tied_files import save_tied
 
 
 def tied_of(index, count):
@@ -195,3 +197,12 @@ def test_bits_of_every_width_go_round(bits):
     found = unpack_bits(stream, bits, 101)
     assert found.dtype == torch.int32
     assert found.tolist() == index.tolist()
+
+
+def test_the_bits_lie_as_documented(tmp_path):
+    index = torch.tensor([5, 1, 0, 4, 2, 3, 5])
+    tied = TiedTensor(torch.arange(6.0), index, (7,))
+    save_tied(tmp_path / "f", {"w": tied})
+    stream = int.from_bytes(load_file(tmp_path / "f")["w.index"].numpy().tobytes(), "little")
+    assert [(stream >> (3 * i)) & 7 for i in range(7)] == index.tolist()
+    assert stream >> 21 == 0
