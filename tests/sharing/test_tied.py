@@ -192,6 +192,8 @@ def test_the_gradient_of_a_value_is_the_sum_over_its_weights(generator):
     assert torch.autograd.gradgradcheck(lambda v: spread(v) ** 2, (values,))
     jacobian = torch.func.jacrev(spread)(tied.values).reshape(24, 3)
     assert jacobian.equal(nn.functional.one_hot(tied.index.long(), 3).double())
+    curvature = torch.func.hessian(lambda v: (spread(v) ** 3).sum())(tied.values)
+    assert torch.allclose(curvature, torch.diag(6 * tied.values * masses), rtol=1e-14)
     assert torch.func.vmap(spread)(torch.stack([tied.values] * 2)).shape == (2, 4, 6)
 
 

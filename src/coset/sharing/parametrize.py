@@ -17,51 +17,6 @@ from coset.sharing.tied import TiedTensor, cluster_means
 __all__ = ["TiedWeight", "tie", "tied_tensor", "untie"]
 
 
-class _Spread(torch.autograd.Function):
-    """values ↦ values[index]; the adjoint of `_Collect`."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(values: Tensor, index: Tensor) -> Tensor:
-        return values.index_select(0, index)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        values, index = inputs
-        ctx.count = len(values)
-        ctx.save_for_backward(index)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, None]:
-        (index,) = ctx.saved_tensors
-        return _collect(grads[0], index, ctx.count), None
-
-
-class _Collect(torch.autograd.Function):
-    """v ↦ sums of v over each cluster, in float64: a cluster may hold millions of weights."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(v: Tensor, index: Tensor, count: int) -> Tensor:
-        total = torch.zeros(count, dtype=torch.float64, device=v.device)
-        return total.index_add(0, index, v.to(torch.float64)).to(v.dtype)  # in place vmap refuses
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, None, None]:
-        (index,) = ctx.saved_tensors
-        return _spread(grads[0], index), None, None
-
-
-_spread: Any = _Spread.apply
-_collect: Any = _Collect.apply
-
-
 class TiedWeight(nn.Module):
     """The parametrization of `tie`: weight = values[index].
 
@@ -90,7 +45,9 @@ class TiedWeight(nn.Module):
         Returns:
             values[index] in `shape`; its gradient is summed over each cluster, in float64.
         """
-        weight: Tensor = _spread(values, self.index)
+        # In float64, and back without loss, so that gradients are summed in float64: a cluster may
+        # hold millions of weights.
+        weight = values.to(torch.float64).index_select(0, self.index).to(values.dtype)
         return weight.reshape(self.shape)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
