@@ -16,7 +16,7 @@ from coset.sharing.experiments.linear_maps import (
     cyclic_positions,
     map_of_taps,
     number_ties,
-    relative_error,
+    relative_squared_error,
     ridge_fits,
     shared_fits,
     tie_agreement,
@@ -115,7 +115,9 @@ def test_circulance_of_maps(generator):
 
 
 def test_errors_and_ties_by_hand():
-    assert relative_error(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 2.0])) == pytest.approx(0.2)
+    assert relative_squared_error(
+        torch.tensor([1.0, 1.0]), torch.tensor([1.0, 2.0])
+    ) == pytest.approx(0.2)
     ties = number_ties(torch.tensor([[0.5, -1.0], [0.0, -0.0]]))
     assert ties.tolist() == [[2, 0], [1, 1]]
     assert ties.dtype == torch.int32

@@ -22,7 +22,7 @@ __all__ = [
     "cyclic_positions",
     "map_of_taps",
     "number_ties",
-    "relative_error",
+    "relative_squared_error",
     "ridge_fits",
     "shared_fits",
     "store_ties",
@@ -85,7 +85,7 @@ class Pairs:
         Returns:
             The error; 1 for the map 0.
         """
-        return relative_error(self.validation_x @ weights.T, self.validation_y)
+        return relative_squared_error(self.validation_x @ weights.T, self.validation_y)
 
     def test_error(self, weights: Tensor) -> float:
         """Return the relative squared error on the pairs to report on, which hold no noise.
@@ -96,7 +96,7 @@ class Pairs:
         Returns:
             The error; 1 for the map 0.
         """
-        return relative_error(self.test_x @ weights.T, self.test_y)
+        return relative_squared_error(self.test_x @ weights.T, self.test_y)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Fit:
     relative_gap: float = 0.0
 
 
-def relative_error(found: Tensor, wanted: Tensor) -> float:
+def relative_squared_error(found: Tensor, wanted: Tensor) -> float:
     """Return ‖found − wanted‖² / ‖wanted‖².
 
     Args:
