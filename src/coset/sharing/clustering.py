@@ -35,8 +35,8 @@ def optimal_intervals(x: Floats, mass: Integers, num_clusters: int) -> Integers:
     optimal but for rounding: of Σ m (x − median)² from the median to a cluster float64 keeps 16
     digits, and which of two cuts inside it is better is lost if they differ by less; an outlier
     spoils its own cluster at most. Beyond, x is first pooled into at most `MAX_POINTS` runs of
-    neighbors, and the bounds are then moved by Lloyd's steps: for up to 4096 clusters of normal weights that
-    costs less than 10⁻⁶ of the error.
+    neighbors, and the bounds are then moved by Lloyd's steps: for up to 4096 clusters of normal
+    weights that costs less than 10⁻⁶ of the error.
 
     Args:
         x: (n,) float64, strictly increasing, finite.

@@ -27,10 +27,10 @@ def quantize_weights(
 
     "kmeans" makes ‖q − w‖² as small as any choice of so many values can (for up to 2²¹
     distinct weights, up to rounding; see `coset.sharing.clustering`). "path" takes the clusters
-    that the sharing prox leaves at the smallest strength with at most `num_unique` of them: what training with
-    `ProxSharing` would tie next. Most weights then join one cluster, so that its error is far
-    larger, and the entropy of its index smaller. Weights that have no more distinct values than
-    that are kept, exactly.
+    that the sharing prox leaves at the smallest strength with at most `num_unique` of them: what
+    training with `ProxSharing` would tie next. Most weights then join one cluster, so that its
+    error is far larger, and the entropy of its index smaller. Weights that have no more distinct
+    values than that are kept, exactly.
 
     Args:
         w: (any shape) float, finite; not changed.
