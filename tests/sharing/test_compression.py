@@ -55,6 +55,8 @@ def test_each_training_gives_a_row_for_each_cut(tiny):
             assert row["num_weights"] == 784 * 12 + 120
             assert 0 <= row["test_accuracy"] <= 1
             assert 0 <= row["entropy"] <= row["bits_per_weight"] + 1e-9
+            # At most packed, one bit a weight at least, or dense.
+            assert 0 < row["stored_bits_per_weight"] <= min(32, max(1.1, row["bits_per_weight"]))
         for row in rows[1:]:
             assert row["num_distinct"] <= min(2 * row["num_allowed"], rows[0]["num_distinct"])
 
@@ -69,6 +71,11 @@ def test_kmeans_has_the_smaller_error_and_all_values_the_accuracy_as_trained(tin
             assert row["test_accuracy"] == rows[0]["test_accuracy"]
             assert row["num_distinct"] == rows[0]["num_distinct"]
         assert rows[1]["test_accuracy"] < 0.25
+        stored = [row["stored_bits_per_weight"] for row in rows[1::2]]
+        assert stored == sorted(stored)
+    bits = {training: rows[5]["stored_bits_per_weight"] for training, rows in tiny.items()}
+    assert (tiny["plain"][5]["num_allowed"], tiny["plain"][5]["method"]) == (16, "kmeans")
+    assert bits["dual-averaging"] < 0.6 * bits["plain"]
     distinct = {training: rows[0]["num_distinct"] for training, rows in tiny.items()}
     assert distinct["plain"] > 0.9 * tiny["plain"][0]["num_weights"]
     assert distinct["dual-averaging"] < 0.2 * distinct["plain"]
@@ -144,7 +151,7 @@ def test_the_picture_shows_the_rows(tiny, tmp_path):
     rows += [{**row, "seed": 1, "test_accuracy": row["test_accuracy"] / 2} for row in rows]
     figure = compression_accuracy(rows, [])
     assert len(figure.axes) == 2
-    for axes, column in zip(figure.axes, ("num_distinct", "entropy"), strict=True):
+    for axes, column in zip(figure.axes, ("num_distinct", "stored_bits_per_weight"), strict=True):
         assert axes.get_title()
         assert axes.get_xlabel()
         assert axes.get_ylabel() == "test accuracy"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from coset.core.errors import ConfigError
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
+from coset.sharing.index_codes import stored_bits
 from coset.sharing.optimizer import ProxSharing
 from coset.sharing.path import SharingPath, sharing_path
 from coset.sharing.quantize import quantize_weights
@@ -105,8 +106,9 @@ def compression(config: CompressionConfig, run: RunContext) -> Iterator[dict[str
     Yields:
         A row with method "none" for the network as it was trained, and one for each U (num_allowed)
         and method ("kmeans", "path"): accuracies; num_distinct, of both matrices together;
-        bits_per_weight, plain, values included; entropy, bits a weight of an ideal code;
-        relative_error, of both matrices together.
+        bits_per_weight, plain, values included; entropy, bits a weight of an ideal code that takes
+        each weight alone; stored_bits_per_weight, in a file of `save_tied`, values included, of
+        each matrix tied or dense, whichever is smaller; relative_error, of both matrices together.
 
     Raises:
         ConfigError: if a setting is impossible.
@@ -272,7 +274,13 @@ def _row(
         "num_distinct": sum(t.num_unique for t in tied),
         "bits_per_weight": sum(t.num_bits() for t in tied) / total,
         "entropy": sum(t.entropy() * t.num_weights for t in tied) / total,
+        "stored_bits_per_weight": sum(_num_stored(t) for t in tied) / total,
         "relative_error": float(changed.norm() / wide.norm()),
         "validation_accuracy": accuracies[0],
         "test_accuracy": accuracies[1],
     }
+
+
+def _num_stored(tied: TiedTensor) -> int:
+    dense = 8 * tied.num_weights * tied.values.element_size()
+    return min(dense, stored_bits(tied))

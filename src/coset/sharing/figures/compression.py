@@ -27,7 +27,7 @@ _METHODS: dict[str, tuple[Any, str, str]] = {
 
 
 def compression_accuracy(rows: Rows, folders: Sequence[Path]) -> Figure:
-    """Show test accuracy against distinct weights, and against bits a weight of an ideal code.
+    """Show test accuracy against distinct weights, and against bits a weight in a file.
 
     Args:
         rows: of `sharing.compression`.
@@ -43,7 +43,7 @@ def compression_accuracy(rows: Rows, folders: Sequence[Path]) -> Figure:
     with style():
         figure = Figure(figsize=(5.0, 6.6))
         top, bottom = figure.subplots(2, 1, sharey=True)
-        for axes, column in ((top, "num_distinct"), (bottom, "entropy")):
+        for axes, column in ((top, "num_distinct"), (bottom, "stored_bits_per_weight")):
             for training in _TRAININGS:
                 _draw(axes, [row for row in rows if row["training"] == training], column)
             axes.set_ylim(0, 1)
@@ -55,7 +55,7 @@ def compression_accuracy(rows: Rows, folders: Sequence[Path]) -> Figure:
         top.set_xlabel("distinct weights of the network")
         bottom.set_title("The same in bits")
         bottom.set_xlim(left=_LEAST_BITS)
-        bottom.set_xlabel("bits a weight, entropy-coded")
+        bottom.set_xlabel("bits a weight in the file, values included")
         _add_legend(figure, {row["training"] for row in rows})
     return figure
 
