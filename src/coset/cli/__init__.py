@@ -40,7 +40,7 @@ def _run(words: Sequence[str]) -> int:
     try:
         return run_command(words)
     except CosetError as error:
-        from coset.cli.output import printable
+        from coset.core.terminal import printable
 
         # A message may quote a name out of a file.
         lines = [printable(line) for line in str(error).split("\n")]

@@ -8,7 +8,8 @@ from typing import Annotated
 import tyro
 from rich.markup import escape
 
-from coset.cli.output import console, print_json, printable, table
+from coset.cli.output import console, print_json, table
+from coset.core.terminal import printable
 
 __all__ = ["COMMAND"]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from coset.core.files import dump_json
 
-__all__ = ["MARKS", "console", "print_json", "printable", "table"]
+__all__ = ["MARKS", "console", "print_json", "table"]
 
 # Each verdict has a word, a sign and a color: none of them alone carries the meaning.
 MARKS = {
@@ -33,22 +33,6 @@ class _Console(Console):
 def console() -> Console:
     """Return a console on standard output; plain text when that is not a terminal."""
     return _Console(highlight=False, soft_wrap=False)
-
-
-def printable(text: str) -> str:
-    r"""Return foreign text so that it cannot steer a terminal.
-
-    Args:
-        text: any text.
-
-    Returns:
-        The text with every character that is not printable as its escape.
-
-    Example:
-        >>> printable("a\x1b[2J")
-        'a\\x1b[2J'
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def print_json(value: Any) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from coset.core.errors import ConfigError, DomainError, FileFormatError, StorageError
 from coset.core.files import dump_json
+from coset.core.terminal import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from coset.sharing.commands.tying import Outcome
     from coset.sharing.tied import TiedTensor
 
-__all__ = ["check_output", "compress", "shown"]
+__all__ = ["check_output", "compress"]
 
 _SUFFIX = ".safetensors"
 _NAMES = 8  # of the tensors kept for one reason
@@ -69,7 +70,7 @@ def compress(
     tensors, metadata = _read(file)
     found = tie_tensors(tensors, unique, method, together=together, with_vectors=all)
     if not any(outcome.tied for outcome in found):
-        kept = "; ".join(f"{shown(o.name)}: {o.kept}" for o in found[:5]) or "no tensors at all"
+        kept = "; ".join(f"{printable(o.name)}: {o.kept}" for o in found[:5]) or "no tensors at all"
         raise FileFormatError(f"{file} must hold a tensor that tying makes smaller; given {kept}")
     contents = {o.name: o.tied or tensors[o.name] for o in found}
     write_tensors(output, contents, metadata)
@@ -79,7 +80,7 @@ def compress(
         print(dump_json(report), end="")
     else:
         _print(report)
-    unsound = [f"{shown(o.name)} {o.kept}" for o in found if o.is_unsound]
+    unsound = [f"{printable(o.name)} {o.kept}" for o in found if o.is_unsound]
     if unsound:
         print(f"{len(unsound)} of {len(found)} not tied: {'; '.join(unsound)}", file=sys.stderr)
     return 1 if unsound else 0
@@ -99,18 +100,6 @@ def check_output(file: Path, output: Path) -> None:
         raise ConfigError(f"--output must name a file; given the folder {output}")
     if file.resolve() == output.resolve():
         raise ConfigError(f"--output must be another file than the one that is read, {file}")
-
-
-def shown(name: str) -> str:
-    """Return a name from a file so that it cannot steer the terminal.
-
-    Args:
-        name: any text.
-
-    Returns:
-        The text with every character that is not printable as its escape.
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -143,7 +132,7 @@ def _compare(
     found = load_tied(output)
     wrong = [name for name, wanted in contents.items() if not _same(found.tensors[name], wanted)]
     if wrong or found.metadata != metadata or len(found.tensors) != len(contents):
-        what = shown(wrong[0]) if wrong else "names or metadata"
+        what = printable(wrong[0]) if wrong else "names or metadata"
         raise StorageError(
             f"{output} must hold what was written; {what} differs; remove the file and check the "
             f"disk"
@@ -217,7 +206,7 @@ def _print(report: Mapping[str, Any]) -> None:
     kept = defaultdict(list)
     for row in report["tensors"]:
         if row["kept"]:
-            kept[row["kept"]].append(shown(row["tensor"]))
+            kept[row["kept"]].append(printable(row["tensor"]))
         else:
             table.add_row(*_cells(row))
     console.print(table)
@@ -239,7 +228,7 @@ def _print(report: Mapping[str, Any]) -> None:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
-        escape(shown(row["tensor"])),
+        escape(printable(row["tensor"])),
         f"{row['num_weights']:,}",
         f"{row['num_distinct_before']:,}",
         f"{row['num_distinct_after']:,}",

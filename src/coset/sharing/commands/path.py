@@ -15,6 +15,7 @@ from rich.table import Table
 
 from coset.core.errors import DomainError, FileFormatError, UnknownNameError
 from coset.core.files import dump_json
+from coset.core.terminal import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,7 +141,7 @@ def _whole_path(name: str, w: Tensor) -> SharingPath:
 
     if w.numel() < _SLOW:
         return sharing_path(w)
-    with Progress(f"path of {_shown(name)}", w.numel() - 1, unit="merges") as progress:
+    with Progress(f"path of {printable(name)}", w.numel() - 1, unit="merges") as progress:
         found = sharing_path(w, progress=lambda done, _: progress.update(done))
         progress.update(w.numel() - 1)
     return found
@@ -199,11 +200,6 @@ def _write_picture(output: Path, name: str, seen: _Seen) -> None:
     save_svg(dendrogram(rows, [], unit="σ"), output)
 
 
-def _shown(name: str) -> str:
-    """Return a name from a file so that it cannot steer the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
-
-
 def _print(name: str, w: Tensor, seen: _Seen, rows: list[Row]) -> None:
     shape = " × ".join(str(size) for size in w.shape)
     console = Console(highlight=False)
@@ -211,7 +207,7 @@ def _print(name: str, w: Tensor, seen: _Seen, rows: list[Row]) -> None:
     sigma = seen.sigma / seen.scale
     spread = f"σ = {sigma:.4g}" if math.isfinite(sigma) else "σ beyond 1.8e308"
     distinct = seen.path.num_unique(_TINY)
-    console.print(f"{escape(_shown(name))}: {shape} {dtype}")
+    console.print(f"{escape(printable(name))}: {shape} {dtype}")
     console.print(f"{w.numel():,} weights, {distinct:,} distinct, {spread}")
     if not rows:
         console.print("all weights are equal")
