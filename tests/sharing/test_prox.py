@@ -280,3 +280,11 @@ def test_numbers_of_other_libraries(kind):
     found = prox_sharing(w, kind(1.0), l1=kind(0.25), rewind=kind(0.5))
     assert torch.equal(found, prox_sharing(w, 1.0, l1=0.25, rewind=0.5))
     assert prox_sharing(w[None], np.int64(1), dim=np.int64(1)).tolist() == [[0.5, 0.5, 2.0]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_tiny_strength_ties_equal_huge_weights(method):
+    w = torch.tensor([1e300, 1e300, -1e300], dtype=torch.float64)
+    out, info = prox_sharing(w, 1e-200, method=method, return_info=True)
+    assert torch.equal(out, w)
+    assert info.masses.tolist() == [1, 2]

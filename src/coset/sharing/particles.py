@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
+from coset.sharing.magnitude import DOWN, HUGE
 from coset.sharing.penalty import check_weights, read_number
 
 __all__ = ["MergeEvent", "ParticleHistory", "simulate_particles"]
 
-# Magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are finite. The
-# prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
-_HUGE, _DOWN = 2.0**700, 2.0**-600
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def simulate_particles(w: Tensor, times: Sequence[float] | Tensor) -> ParticleHi
     flat, listed = _checked(w, times)
     d = flat.numel()
     x, order = flat.sort(stable=True)
-    scale = _DOWN if d and float(x.abs().max()) >= _HUGE else 1.0
+    scale = DOWN if d and float(x.abs().max()) >= HUGE else 1.0
     clusters = _Clusters((x * scale).tolist())
     shape = (len(listed), d)
     positions = torch.empty(shape, dtype=torch.float64)

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, UnsupportedError
+from coset.sharing.magnitude import DOWN, HUGE
 from coset.sharing.penalty import check_weights, read_number
 
 __all__ = ["SharingPath", "sharing_path"]
 
-# Magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are finite. The
-# prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
-_HUGE, _DOWN = 2.0**700, 2.0**-600
 # So few clusters are merged at once: their heap fits in the processor's cache.
 _FEW = 4096
 
@@ -241,8 +239,8 @@ def _allowed(num_weights: int, num_unique: int | None, fraction: float | None) -
 
 
 def _scale(ranked: Tensor) -> float:
-    is_huge = len(ranked) > 0 and max(-float(ranked[0]), float(ranked[-1])) >= _HUGE
-    return _DOWN if is_huge else 1.0
+    is_huge = len(ranked) > 0 and max(-float(ranked[0]), float(ranked[-1])) >= HUGE
+    return DOWN if is_huge else 1.0
 
 
 def _merges(ranked: np.ndarray, progress: Callable[[int, int], None] | None) -> np.ndarray:

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, RangeError, UnsupportedError
+from coset.sharing.magnitude import DOWN, HUGE
 
 __all__ = ["check_dim", "check_weights", "pairwise_penalty", "read_number"]
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-# Float64 magnitudes from 2^700 on are scaled by 2^-600 first, so that the sums are finite.
-_HUGE, _DOWN = 2.0**700, 2.0**-600
 
 
 def check_weights(w: object, name: str = "weights") -> None:
@@ -162,8 +161,8 @@ def pairwise_penalty(w: Tensor, *, dim: int | None = None, normalize: bool = Tru
         if normalize:
             coefficient = coefficient / (d - 1)
     ranked = rows.gather(-1, order).to(torch.float64)
-    huge = x.abs().amax(-1, keepdim=True) >= _HUGE
-    scale = torch.ones_like(huge, dtype=torch.float64).masked_fill(huge, _DOWN)
+    huge = x.abs().amax(-1, keepdim=True) >= HUGE
+    scale = torch.ones_like(huge, dtype=torch.float64).masked_fill(huge, DOWN)
     ranked = ranked * scale
     # The coefficients sum to 0, so the mean changes nothing but the rounding errors.
     center = ranked.detach().mean(-1, keepdim=True)

@@ -21,12 +21,10 @@ from coset.sharing.collisions.end import end_starts
 from coset.sharing.collisions.imminent import imminent_starts
 from coset.sharing.collisions.reference import pooled_blocks
 from coset.sharing.collisions.search import search_starts
+from coset.sharing.magnitude import DOWN, HUGE, scaled_strength
 
 __all__ = ["collision_rows"]
 
-# Float64 magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are
-# finite. The prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
-_HUGE, _DOWN = 2.0**700, 2.0**-600
 
 _BY_TENSORS: dict[str, Callable[[Blocks, Rule], tuple[Tensor, Tensor]]] = {
     "imminent": imminent_starts,
@@ -138,11 +136,11 @@ def collision_rows(
             f"of {d}; use method 'bridge' or 'imminent'"
         )
     ranked, order = w.sort(dim=1, stable=True)
-    huge = ranked[:, [0, -1]].to(torch.float64).abs().amax(1) >= _HUGE
-    scale = torch.ones_like(strength).masked_fill(huge, _DOWN)
+    huge = ranked[:, [0, -1]].to(torch.float64).abs().amax(1) >= HUGE
+    scale = torch.ones_like(strength).masked_fill(huge, DOWN)
     # Adding zero turns -0.0 into +0.0.
     x = ranked.to(torch.float64) * scale[:, None] + 0.0
-    g, threshold = strength * scale, l1 * scale
+    g, threshold = scaled_strength(strength, scale), l1 * scale
     bounded = _bounded(x, g)
     fixed = FixedPoint.of(x, bounded) if exact else None
     starts = torch.ones_like(x, dtype=torch.bool)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from coset.sharing.kernels.team import LongRow
+from coset.sharing.magnitude import DOWN, HUGE, scaled_strength
 
 __all__ = ["bucket_rows", "pava_rows"]
 
@@ -18,9 +19,6 @@ __all__ = ["bucket_rows", "pava_rows"]
 _THREADING = 100_000
 # One row is shared from this many on: it takes a dozen steps, at each of which threads meet.
 _SHARING = 400_000
-# Float64 magnitudes from 2^700 on are scaled by 2^-600 first, so that products with masses are
-# finite. The prox commutes with scaling (sharing.C6), and scaling by a power of two is exact.
-_HUGE, _DOWN = 2.0**700, 2.0**-600
 # A row of at most this many bytes is sorted in one bucket.
 _ONE_BUCKET = 1 << 18
 
@@ -70,10 +68,11 @@ def _run_rows(arrays: Arrays, keep: float, check_finite: bool, start: int, stop:
             return row
         rows = slice(row, row + 1)
         targets = [a[rows] for a in results]
-        small, limits = x[rows] * _DOWN, (mask, infinity, off)
-        options = (strength[rows] * _DOWN, l1[rows] * _DOWN, keep)
+        small, limits = x[rows] * DOWN, (mask, infinity, off)
+        weak = scaled_strength(torch.from_numpy(strength[rows]), DOWN).numpy()
+        options = (weak, l1[rows] * DOWN, keep)
         compiled(small, small.view(whole), limits, *options, *targets, work)
-        targets[0] /= _DOWN
+        targets[0] /= DOWN
         row += 1
     return -1
 
@@ -171,14 +170,14 @@ def pava_rows(
 
     compiled: Any = cpu.prox_sorted_rows
 
-    huge = w.abs().amax(1) >= _HUGE
-    scale = torch.ones(w.shape[0], dtype=torch.float64).masked_fill(huge, _DOWN)
+    huge = w.abs().amax(1) >= HUGE
+    scale = torch.ones(w.shape[0], dtype=torch.float64).masked_fill(huge, DOWN)
     x, order = w.sort(dim=1, stable=True)
     # Adding zero turns -0.0 into +0.0; scaling by one changes nothing.
     x = (x * scale[:, None]).to(w.dtype) + 0.0
     labels = torch.empty(x.shape if with_index else (0, 0), dtype=torch.int32)
     tests = torch.zeros(x.shape[0], dtype=torch.int64)
-    tensors = (x, strength * scale, l1 * scale)
+    tensors = (x, scaled_strength(strength, scale), l1 * scale)
     arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
     compiled(*arrays, keep, labels.numpy(), tests.numpy())
     moved = (torch.from_numpy(arrays[0]).to(torch.float64) / scale[:, None]).to(w.dtype)
