@@ -39,6 +39,9 @@ def export(experiment: str, preset: str) -> Path:
     if stale:
         raise ConfigError(f"rows must come from today's code; run with --fresh: {stale[0]}")
     facts = records[0].environment
+    rows = rows_of(records)
+    first = rows[0]
+    same = {k: v for k, v in first.items() if all(k in row and row[k] == v for row in rows)}
     path = FOLDER / f"{experiment}.{preset}.json"
     write_json(
         path,
@@ -50,7 +53,8 @@ def export(experiment: str, preset: str) -> Path:
             "cpu": facts["cpu"],
             "packages": facts["packages"],
             "seconds": round(sum(record.duration_s for record in records)),
-            "rows": rows_of(records),
+            "in_every_row": same,
+            "rows": [{k: v for k, v in row.items() if k not in same} for row in rows],
         },
     )
     return path
@@ -72,7 +76,8 @@ def _chosen(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
 def _table(experiment: str, preset: str, where: str, keys: list[str], columns: list[str]) -> str:
     stored = read_json(FOLDER / f"{experiment}.{preset}.json")
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in _chosen(stored["rows"], where):
+    all_rows = [stored.get("in_every_row", {}) | row for row in stored["rows"]]
+    for row in _chosen(all_rows, where):
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     sizes = sorted({len(rows) for rows in groups.values()})
     are_seeds = all(len({r.get("seed") for r in rows}) == len(rows) for rows in groups.values())
@@ -102,7 +107,8 @@ def _mean(values: list[Any]) -> str:
     if not numbers:
         return "–"
     mean = float(np.mean(numbers))
-    digits = 0 if abs(mean) >= 100 else 3 if abs(mean) >= 0.1 or mean == 0 else 4
+    whole = abs(mean) >= 100 or all(isinstance(v, int) for v in values if v is not None)
+    digits = 0 if whole else 3 if abs(mean) >= 0.1 or mean == 0 else 4
     if len(numbers) < 2:
         return f"{mean:,.{digits}f}"
     error = float(np.std(numbers, ddof=1)) / np.sqrt(len(numbers))

@@ -49,6 +49,20 @@ def test_every_readme_shows_a_command_with_its_output():
     assert shown == {str(path.relative_to(ROOT)) for path in READMES}
 
 
+def _write_net(folder: Path) -> None:
+    """Write the file that the examples call net.safetensors: a network as it is built."""
+    import torch
+
+    from coset.core.model_files import save_model
+    from coset.sharing import PositionMLP
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = PositionMLP(side=7, channels=(16,))
+    arguments = {"side": 7, "channels": [16]}
+    save_model(net, folder / "net.safetensors", name="sharing.PositionMLP", arguments=arguments)
+
+
 def _plain(text: str) -> str:
     # Durations differ from run to run; everything else must not.
     text = re.sub(r"\d+\.\d s\b", "# s", text)
@@ -59,6 +73,8 @@ def _plain(text: str) -> str:
 def test_commands(file, command, output, tmp_path):
     words = shlex.split(command)
     assert words[0] == "coset", "only coset's own commands are shown with a $"
+    if "net.safetensors" in words:
+        _write_net(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "coset", *words[1:]],
         capture_output=True,
