@@ -38,7 +38,7 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     return {
         training: rows_of(replace(TINY, training=training), folder / training)
-        for training in ("plain", "sharing", "dual-averaging")
+        for training in ("plain", "sharing", "dual-averaging", "l1")
     }
 
 
@@ -139,7 +139,7 @@ def test_impossible_settings_are_refused(change, message, tmp_path):
 def test_the_presets_have_enough_seeds_and_every_training():
     item = find_experiment("sharing.compression", "coset.sharing.experiments.compression")
     for name in ("cpu", "paper"):
-        assert set(item.presets[name].grid["training"]) == {"plain", "sharing", "dual-averaging"}
+        assert set(item.presets[name].grid["training"]) == {"plain", "sharing", "dual-averaging", "l1"}
         # Settings were chosen on seed 0.
         assert len(set(item.presets[name].grid["seed"]) - {0}) >= 3
         assert 256 in item.presets[name].config.num_values

@@ -25,8 +25,8 @@ from coset.train import Callback, TrainConfig, TrainState, fit
 
 __all__ = ["CompressionConfig", "compression"]
 
-Training = Literal["plain", "sharing", "dual-averaging"]
-_TRAININGS: tuple[Training, ...] = ("plain", "sharing", "dual-averaging")
+Training = Literal["plain", "sharing", "dual-averaging", "l1"]
+_TRAININGS: tuple[Training, ...] = ("plain", "sharing", "dual-averaging", "l1")
 _METHODS = ("kmeans", "path")
 # Mean and standard deviation of the pixels of MNIST.
 _MEAN, _DEVIATION = 0.1307, 0.3081
@@ -40,7 +40,8 @@ class CompressionConfig:
     """One run of `sharing.compression`.
 
     Attributes:
-        training: "plain", "sharing" (prox after each step) or "dual-averaging".
+        training: "plain", "sharing" (prox after each step), "dual-averaging", or "l1" (soft threshold
+            after each step).
         seed: decides split, initial weights and order.
         num_train: training images.
         num_validation: validation images, disjoint from them.
@@ -51,6 +52,7 @@ class CompressionConfig:
         momentum: of SGD.
         strength: λ of both layers ("sharing").
         kappa: strength in standard deviations ("dual-averaging"), risen to over the first half.
+        l1: λ₁ of both layers ("l1").
         num_values: the numbers U of values a matrix that are tried, each ≥ 1.
     """
 
@@ -65,10 +67,11 @@ class CompressionConfig:
     momentum: float = 0.9
     strength: float = 0.01
     kappa: float = 2.0
+    l1: float = 0.01
     num_values: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384)
 
 
-# Strength and kappa: of four each, tried on seed 0, the largest that costs the network at most 0.02
+# Strength, kappa and l1: of four each, tried on seed 0, the largest that costs the network at most 0.02
 # of validation accuracy before anything is cut; learning rate: the best of three.
 _CPU = CompressionConfig()
 _SMOKE = CompressionConfig(
@@ -211,6 +214,8 @@ def _sharing(
         return None
     if config.training == "sharing":
         return ProxSharing(optimizer, [{"params": weights, "strength": config.strength}])
+    if config.training == "l1":
+        return ProxSharing(optimizer, [{"params": weights, "strength": 0.0, "l1": config.l1}])
     num_steps = config.num_epochs * -(-config.num_train // config.batch_size)
     return ProxSharing(
         optimizer,

@@ -19,7 +19,12 @@ Rows = Sequence[dict[str, Any]]
 
 _LEAST_BITS = 0.03  # below it networks guess
 
-_TRAININGS = {"plain": "plain training", "sharing": "sharing", "dual-averaging": "dual averaging"}
+_TRAININGS = {
+    "plain": "plain training",
+    "sharing": "sharing",
+    "dual-averaging": "dual averaging",
+    "l1": "L1",
+}
 _METHODS: dict[str, tuple[Any, str, str]] = {
     "kmeans": ("-", "o", "k-means"),
     "path": ("--", "s", "path cut"),
