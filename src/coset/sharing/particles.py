@@ -17,7 +17,6 @@ from coset.sharing.penalty import check_weights, read_number
 __all__ = ["MergeEvent", "ParticleHistory", "simulate_particles"]
 
 
-
 @dataclass(frozen=True)
 class MergeEvent:
     """Two neighboring clusters [start, split) and [split, stop) of sorted ranks meet and stick.

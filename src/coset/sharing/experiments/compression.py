@@ -40,8 +40,8 @@ class CompressionConfig:
     """One run of `sharing.compression`.
 
     Attributes:
-        training: "plain", "sharing" (prox after each step), "dual-averaging", or "l1" (soft threshold
-            after each step).
+        training: "plain", "sharing" (prox after each step), "dual-averaging", or "l1" (soft
+            threshold after each step).
         seed: decides split, initial weights and order.
         num_train: training images.
         num_validation: validation images, disjoint from them.
@@ -71,8 +71,8 @@ class CompressionConfig:
     num_values: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384)
 
 
-# Strength, kappa and l1: of four each, tried on seed 0, the largest that costs the network at most 0.02
-# of validation accuracy before anything is cut; learning rate: the best of three.
+# Strength, kappa and l1: of four each, tried on seed 0, the largest that costs the network at most
+# 0.02 of validation accuracy before anything is cut; learning rate: the best of three.
 _CPU = CompressionConfig()
 _SMOKE = CompressionConfig(
     num_train=600,
