@@ -85,7 +85,10 @@ def _draw_column(column: Any, epochs: Sequence[int], arrays: dict[str, Any], col
     for axes, epoch in zip(column, epochs, strict=True):
         values = counts[stored.index(epoch)]
         # Bins without a weight are drawn at the bottom: zero has no place on the scale.
-        axes.stairs(np.maximum(values, 0.5), edges, baseline=0.5, fill=True, color=color)
+        heights = np.maximum(values, 0.5)
+        # The outline keeps a spike of one bin wider than nothing on a small screen.
+        look = {"facecolor": color, "edgecolor": color, "linewidth": 1.2}
+        axes.stairs(heights, edges, baseline=0.5, fill=True, **look)
         axes.set_axisbelow(True)
         axes.set_yscale("log")
         axes.set_xlim(-_REACH, _REACH)
