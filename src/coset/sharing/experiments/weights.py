@@ -119,7 +119,8 @@ def quantize_weights(weights: Sequence[Tensor], num_values: int) -> int:
     """Replace each layer's weights by the nearest of its own centers of k-means.
 
     Lloyd's algorithm on the sorted weights, once from quantiles and once from equally spaced
-    values; the smaller squared error is taken. A local optimum, as every such quantizer's.
+    values; the smaller squared error is taken. A local optimum; `coset.sharing.quantize_weights`
+    finds the best.
 
     Args:
         weights: one tensor a layer; changed in place.
