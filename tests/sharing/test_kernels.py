@@ -185,6 +185,30 @@ def test_threads_that_share_rows_refuse_and_scale_as_one_does(generator, monkeyp
     assert answers[0].isfinite().all()
 
 
+def test_rows_at_the_limits_of_sorting_are_right(generator):
+    """Around the sizes where digits widen and where one bucket becomes many."""
+    from coset.sharing.kernels import buckets
+
+    assert launch._ONE_BUCKET == buckets.ONE_BUCKET
+    for dtype in (torch.float32, torch.float64):
+        whole = buckets.ONE_BUCKET // dtype.itemsize
+        for d in (32, 33, 499, 500, whole - 1, whole, whole + 1):
+            assert_right(torch.randn(d, generator=generator, dtype=dtype), 0.05)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_that_leading_bits_do_not_separate_are_sorted(dtype, generator):
+    d = 40_000
+    w = torch.randn(d, generator=generator, dtype=torch.float64)
+    center = torch.randint(50, (d,), generator=generator)
+    fine = torch.where(torch.arange(d) % 3 == 0, 2.0**-50 * (1000 * w).round(), 1e-7 * w)
+    scales = 10.0 ** -torch.randint(12, (d,), generator=generator).double()
+    for values in (center + 1e-5 * w, 1 + fine, center * scales + 1e-9 * w, 1e12 * w**9):
+        for part in (values, values[:3000]):
+            assert_right(part.to(dtype), 0.05)
+
+
 def test_every_element_of_fresh_memory_is_written(generator, monkeypatch):
     def poisoned(shape: object, dtype: object = float) -> np.ndarray:
         filled = np.full(shape, 255, np.uint8 if np.dtype(dtype).kind in "iu" else dtype)

@@ -13,11 +13,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from coset.sharing.kernels.buckets import classify, plan_buckets
 from coset.sharing.kernels.sorting import (
     arrange,
-    classify,
     gather_back,
-    plan_buckets,
     scatter,
     sort_buckets,
     unsort_buckets,

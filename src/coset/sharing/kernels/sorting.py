@@ -22,25 +22,21 @@ from numba import njit
 
 __all__ = [
     "arrange",
-    "classify",
     "gather_back",
-    "plan_buckets",
+    "key_of",
     "scatter",
+    "sort_bucket",
     "sort_buckets",
     "unsort_buckets",
 ]
 
 _INSERTION = 32  # below this many elements, insertion sort
-_SMALL = 3000  # below this many elements, digits of 8 bits instead of 11
-_IN_CACHE = 1 << 18  # up to this many bytes, one bucket: it fits the second-level cache
-_BUCKET = 1024  # elements a bucket aims at
-_MAX_BUCKETS = 4096
-_SAMPLE = 4096
-_LARGEST = np.iinfo(np.int64).max
+_SMALL = 500  # below this many elements, digits of 8 bits instead of 11
 
 
 @njit(cache=True, nogil=True)
-def _key(pattern, mask):
+def key_of(pattern, mask):
+    """Return the order-preserving signed integer of a float, given its bits."""
     b = np.int64(pattern)
     k = b ^ ((b >> 63) & mask)
     return k + np.int64(k == -1)
@@ -48,9 +44,9 @@ def _key(pattern, mask):
 
 @njit(cache=True, nogil=True)
 def _insertion_sort(values, order):
-    """Sort nearly sorted `values` and `order` with them; give up (False) after 8 n moves."""
+    """Sort nearly sorted `values` and `order` with them; give up (False) after n moves."""
     n = values.size
-    budget = 8 * n + _INSERTION * _INSERTION
+    budget = n + _INSERTION * _INSERTION
     for start in range(1, n, 32):
         # A comparison of 32 pairs at a time becomes vector code; most find nothing to do.
         part, falls = values[start - 1 : start + 32], 0
@@ -75,7 +71,7 @@ def _insertion_sort(values, order):
 
 @njit(cache=True, nogil=True)
 def _all_digits(bits, mask, low, num_bits, order, spare, counts):
-    """Sort `order` by every bit of the keys: for buckets whose leading bits do not separate."""
+    """Sort `order` by every bit of the keys."""
     n = bits.size
     for j in range(n):
         order[j] = j
@@ -84,11 +80,11 @@ def _all_digits(bits, mask, low, num_bits, order, spare, counts):
         for c in range(2048):
             counts[c] = 0
         for j in range(n):
-            counts[((np.uint64(_key(bits[j], mask)) - low) >> drop) & np.uint64(2047)] += 1
+            counts[((np.uint64(key_of(bits[j], mask)) - low) >> drop) & np.uint64(2047)] += 1
         _cumulate(counts[:2048])
         for j in range(n):
             o = order[j]
-            digit = ((np.uint64(_key(bits[o], mask)) - low) >> drop) & np.uint64(2047)
+            digit = ((np.uint64(key_of(bits[o], mask)) - low) >> drop) & np.uint64(2047)
             spare[counts[digit]] = o
             counts[digit] += 1
         for j in range(n):
@@ -113,7 +109,7 @@ def _leading_digits(bits, mask, low, shift, width, order, out, spare, counts):
     digit_mask = np.uint64(size - 1)
     drop, step, up = np.uint64(shift), np.uint64(width), np.uint64(32)
     for j in range(n):
-        t = (np.uint64(_key(bits[j], mask)) - low) >> drop
+        t = (np.uint64(key_of(bits[j], mask)) - low) >> drop
         lower[t & digit_mask] += 1
         upper[t >> step] += 1
     _cumulate(lower)
@@ -122,7 +118,7 @@ def _leading_digits(bits, mask, low, shift, width, order, out, spare, counts):
         # A key and a place fill one word, so that values need not be gathered afterwards.
         patterns = out.view(bits.dtype)
         for j in range(n):
-            k = np.uint64(_key(bits[j], mask)) - low
+            k = np.uint64(key_of(bits[j], mask)) - low
             digit = (k >> drop) & digit_mask
             p = lower[digit]
             spare[p] = (k << up) | np.uint64(j)
@@ -138,7 +134,7 @@ def _leading_digits(bits, mask, low, shift, width, order, out, spare, counts):
             upper[digit] = p + 1
     else:
         for j in range(n):
-            t = (np.uint64(_key(bits[j], mask)) - low) >> drop
+            t = (np.uint64(key_of(bits[j], mask)) - low) >> drop
             digit = t & digit_mask
             p = lower[digit]
             spare[p] = (t << up) | np.uint64(j)
@@ -156,12 +152,32 @@ def _leading_digits(bits, mask, low, shift, width, order, out, spare, counts):
 def _gather(bits, mask, order, out):
     patterns = out.view(bits.dtype)
     for j in range(bits.size):
-        k = _key(bits[order[j]], mask)
+        k = key_of(bits[order[j]], mask)
         patterns[j] = k ^ ((k >> 63) & mask)
 
 
 @njit(cache=True, nogil=True)
-def _sort_bucket(bits, mask, order, out, spare, counts):
+def _span(bits, mask):
+    """Return the smallest key, and the number of bits of the largest one less the smallest."""
+    smallest = largest = key_of(bits[0], mask)
+    for j in range(bits.size):
+        k = key_of(bits[j], mask)
+        smallest, largest = min(smallest, k), max(largest, k)
+    low = np.uint64(smallest)
+    span, num_bits = np.uint64(largest) - low, 0
+    while num_bits < 64 and (span >> np.uint64(num_bits)) != 0:
+        num_bits += 1
+    return low, num_bits
+
+
+@njit(cache=True, nogil=True)
+def _num_leading_bits(n):
+    """Return how many bits to sort by: digits of half of them cost less than the elements."""
+    return 16 if n < _SMALL else 22
+
+
+@njit(cache=True, nogil=True)
+def sort_bucket(bits, mask, order, out, spare, counts):
     """Write the stable order of one bucket and its sorted values."""
     n = bits.size
     if n <= _INSERTION:
@@ -170,164 +186,53 @@ def _sort_bucket(bits, mask, order, out, spare, counts):
         _gather(bits, mask, order, out)
         _insertion_sort(out, order)
         return
-    smallest = largest = _key(bits[0], mask)
-    for j in range(n):
-        k = _key(bits[j], mask)
-        smallest, largest = min(smallest, k), max(largest, k)
-    low = np.uint64(smallest)
-    span, num_bits = np.uint64(largest) - low, 0
-    while num_bits < 64 and (span >> np.uint64(num_bits)) != 0:
-        num_bits += 1
+    low, num_bits = _span(bits, mask)
     if num_bits == 0:
-        patterns = out.view(bits.dtype)
         for j in range(n):
             order[j] = j
-            patterns[j] = smallest ^ ((smallest >> 63) & mask)
+        _gather(bits[:1], mask, order, out)
+        for j in range(1, n):
+            out[j] = out[0]
         return
-    kept = min(num_bits, 16 if n < _SMALL else 22)
-    width = (kept + 1) // 2
-    _leading_digits(bits, mask, low, num_bits - kept, width, order, out, spare, counts)
-    if num_bits > kept and not _insertion_sort(out, order):
-        _all_digits(bits, mask, low, num_bits, order, spare, counts)
-        _gather(bits, mask, order, out)
-
-
-@njit(cache=True, nogil=True)
-def _sample_keys(x, bits, mask):
-    """Return the sorted keys of a fixed pseudo-random sample, and their values."""
-    n = x.size
-    m = min(_SAMPLE, n // 4)
-    values, zero = np.empty(m, x.dtype), x.dtype.type(0)
-    for j in range(m):
-        # A Weyl sequence: spread evenly, and in step with no period of the data.
-        values[j] = (
-            zero
-            + x[(np.uint64(j) * np.uint64(11400714819323198485) >> np.uint64(11)) % np.uint64(n)]
+    kept = min(num_bits, _num_leading_bits(n))
+    shift = num_bits - kept
+    _leading_digits(bits, mask, low, shift, (kept + 1) // 2, order, out, spare, counts)
+    if shift > 0 and not _insertion_sort(out, order):
+        patterns, start = out.view(bits.dtype), 0
+        drop, cell = (
+            np.uint64(shift),
+            (np.uint64(key_of(patterns[0], mask)) - low) >> np.uint64(shift),
         )
-    ordered = np.empty(m, x.dtype)
-    order, counts, spare = np.empty(m, np.uint32), np.empty(4096, np.uint32), np.empty(m, np.uint64)
-    _sort_bucket(values.view(bits.dtype), mask, order, ordered, spare, counts)
-    keys = np.empty(m, np.int64)
-    patterns = ordered.view(bits.dtype)
-    for j in range(m):
-        keys[j] = _key(patterns[j], mask)
-    return keys, ordered
+        for j in range(1, n + 1):
+            if j < n:
+                here = (np.uint64(key_of(patterns[j], mask)) - low) >> drop
+                if here == cell:
+                    continue
+                cell = here
+            _sort_run(patterns[start:j], mask, order[start:j], out[start:j], spare, counts)
+            start = j
 
 
 @njit(cache=True, nogil=True)
-def _classify_evenly(x, low, scale, top, heavy, bucket):
-    """Bucket = ⌊(x − low) · scale⌋ clamped to [0, top], with `heavy` alone in a bucket of its own.
-
-    Monotone in floating point, since subtraction and multiplication round monotonically.
-    """
-    for i in range(x.size):
-        t = (x[i] - low) * scale
-        t = t if t > 0 else t * 0
-        t = t if t < top else top
-        b = max(np.int32(0), np.int32(t)) + np.int32(x[i] >= heavy) + np.int32(x[i] > heavy)
-        bucket[i] = np.uint16(b)
-
-
-@njit(cache=True, nogil=True)
-def _classify_by_cuts(bits, mask, cuts, bucket):
-    """Bucket = how many cuts lie below the key; the number of cuts is a power of two minus one."""
-    n, half = bits.size, (cuts.size + 1) // 2
-    keys, places = np.empty(64, np.int64), np.empty(64, np.int64)
-    for i in range(0, n, 64):
-        m = min(64, n - i)
-        for j in range(m):
-            keys[j] = _key(bits[i + j], mask)
-            places[j] = 0
-        # Level by level for many keys at once: no branch depends on the data.
-        step = half
-        while step > 0:
-            for j in range(m):
-                places[j] += step * np.int64(cuts[places[j] + step - 1] < keys[j])
-            step >>= 1
-        for j in range(m):
-            bucket[i + j] = places[j]
-
-
-@njit(cache=True, nogil=True)
-def _choose_cuts(keys, wanted):
-    """Return cuts at the sample's quantiles; a frequent key gets a bucket of its own."""
-    m = keys.size
-    step = max(4, m // wanted)
-    cuts = np.empty(2 * (m // step) + 8, np.int64)
-    used, j = 0, step
-    while j < m:
-        k = keys[j]
-        # A key that fills a step between quantiles is cut off on both sides.
-        if keys[j - step] == k and (used == 0 or cuts[used - 1] < k - 1):
-            cuts[used], used = k - 1, used + 1
-        if used == 0 or cuts[used - 1] < k:
-            cuts[used], used = k, used + 1
-        j += step
-    size = 1
-    while size < used + 1:
-        size *= 2
-    padded = np.empty(max(1, size - 1), np.int64)
-    for i in range(padded.size):
-        padded[i] = cuts[i] if i < used else _LARGEST
-    return padded
-
-
-@njit(cache=True, nogil=True)
-def _most_frequent(values):
-    """Return the most frequent of sorted values if it is a 64th of them, else infinity."""
-    best, heavy, run = values.size // 64, values.dtype.type(np.inf), 1
-    for j in range(1, values.size):
-        run = run + 1 if values[j] == values[j - 1] else 1
-        if run > best:
-            best, heavy = run, values[j]
-    return heavy
-
-
-@njit(cache=True, nogil=True)
-def _even_enough(values, low, scale, num, heavy):
-    counts, bucket = np.zeros(num + 2, np.int64), np.empty(values.size, np.uint16)
-    _classify_evenly(values, low, scale, values.dtype.type(num - 1), heavy, bucket)
-    most = 0
-    for j in range(values.size):
-        counts[bucket[j]] += int(values[j] != heavy)
-        most = max(most, counts[bucket[j]])
-    return most <= 16 + 8 * values.size // num
-
-
-@njit(cache=True, nogil=True)
-def plan_buckets(x, bits, mask):
-    """Choose the buckets of a row from a sample of it.
-
-    Returns:
-        (number of buckets, low, scale, top, heavy, cuts): the arguments of `_classify_evenly`, or
-        if `cuts` is not empty those of `_classify_by_cuts`; one bucket for a row that fits.
-    """
-    n, zero = x.size, x.dtype.type(0)
-    num = min(_MAX_BUCKETS, n // _BUCKET)
-    none = np.empty(0, np.int64)
-    if n * x.itemsize <= _IN_CACHE:
-        return 1, zero, zero, zero, zero, none
-    keys, values = _sample_keys(x, bits, mask)
-    m = values.size
-    low, high = values[min(2, m - 1)], values[max(0, m - 3)]
-    width, heavy = high - low, _most_frequent(values)
-    scale, top = x.dtype.type(num) / width if width > 0 else zero, x.dtype.type(num - 1)
-    if 0 < scale < 1e30 and width < 1e30 and _even_enough(values, low, scale, num, heavy):
-        return num + 2, low, scale, top, heavy, none
-    cuts = _choose_cuts(keys, min(num, 1024))
-    return cuts.size + 1, low, scale, top, heavy, cuts
-
-
-@njit(cache=True, nogil=True)
-def classify(x, bits, mask, plan, bucket, counts):
-    """Write the bucket of each element of a part of the row; add to `counts`."""
-    _, low, scale, top, heavy, cuts = plan
-    if cuts.size:
-        _classify_by_cuts(bits, mask, cuts, bucket)
-    else:
-        _classify_evenly(x, low, scale, top, heavy, bucket)
-    for i in range(bucket.size):
-        counts[bucket[i]] += 1
+def _sort_run(bits, mask, order, out, spare, counts):
+    """Sort elements of equal leading bits, in order of arrival; bits, out: the same memory."""
+    n = bits.size
+    if n <= _INSERTION:
+        _insertion_sort(out, order)
+        return
+    low, num_bits = _span(bits, mask)
+    if num_bits == 0:
+        return
+    before, source, places = order.copy(), bits.copy(), np.empty(n, np.uint32)
+    # A run is short, and dense in its leading bits.
+    kept = min(num_bits, 10 if n < 128 else _num_leading_bits(n))
+    shift = num_bits - kept
+    _leading_digits(source, mask, low, shift, (kept + 1) // 2, places, out, spare, counts)
+    if shift > 0 and not _insertion_sort(out, places):
+        _all_digits(source, mask, low, num_bits, places, spare, counts)
+        _gather(source, mask, places, out)
+    for j in range(n):
+        order[j] = before[places[j]]
 
 
 @njit(cache=True, nogil=True)
@@ -364,7 +269,7 @@ def sort_buckets(bits, mask, starts, first, stop, order, out):
     spare, counts = np.empty(largest, np.uint64), np.empty(4096, np.uint32)
     for b in range(first, stop):
         i, j = starts[b], starts[b + 1]
-        _sort_bucket(bits[i:j], mask, order[i:j], out[i:j], spare, counts)
+        sort_bucket(bits[i:j], mask, order[i:j], out[i:j], spare, counts)
 
 
 @njit(cache=True, nogil=True)

@@ -62,10 +62,11 @@ class LongRow:
         executor: Executor,
         threads: int,
     ) -> None:
-        from coset.sharing.kernels import cpu, sorting
+        from coset.sharing.kernels import buckets, cpu, sorting
 
         self._cpu: Any = cpu
         self._sorting: Any = sorting
+        self._buckets: Any = buckets
         self._x, self._bits, self._mask = x, bits, mask
         self._bucket, self._order, self._stream, self._sums = work
         self._executor, self._threads = executor, threads
@@ -103,13 +104,13 @@ class LongRow:
 
     def _sort(self, out: np.ndarray) -> None:
         x, bits, mask, bucket, stream = self._x, self._bits, self._mask, self._bucket, self._stream
-        sorting = self._sorting
-        num, *edges, cuts = sorting.plan_buckets(x, bits, mask)
+        sorting, buckets = self._sorting, self._buckets
+        num, *edges = buckets.plan_buckets(x, bits, mask)
         # Numbers of x's type, as one thread has them: the buckets must be the same.
-        plan = (num, *map(x.dtype.type, edges), cuts)
+        plan = (num, *map(x.dtype.type, edges[:4]), *edges[4:])
         counts = np.zeros((self._threads, num), np.uint32)
         self._split(
-            lambda t, at: sorting.classify(x[at], bits[at], mask, plan, bucket[at], counts[t])
+            lambda t, at: buckets.classify(x[at], bits[at], mask, plan, bucket[at], counts[t])
         )
         self._starts, self._cursors = sorting.arrange(counts), counts
         cursors = counts.copy()
