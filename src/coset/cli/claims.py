@@ -68,11 +68,23 @@ def _describe(claim: Claim) -> dict[str, Any]:
         "problem": problem,
         "last": last,
         "judge": _from_checkout(f"{claim.file}:{claim.line}"),
-        "realized_in": [_from_checkout(place) for place in realized_in(claim)],
+        "realized_in": [
+            _from_checkout(place) for place in realized_in(claim) if "/experiments/" not in place
+        ],
         "test": claim.test,
         "experiment": claim.experiment,
+        "experiments": _experiments(claim),
         "mutants": list(claim.mutants),
     }
+
+
+def _experiments(claim: Claim) -> list[str]:
+    """Return the experiments whose rows the claim judges or that name it."""
+    from coset.lab.experiments import experiments_of
+
+    named = [e.id for e in experiments_of(claim.subject) if claim.id in e.claims]
+    judged = [claim.experiment] if claim.experiment else []
+    return list(dict.fromkeys([*judged, *named]))
 
 
 def _is_older(claim: Claim, last: dict[str, Any]) -> bool:
@@ -118,8 +130,8 @@ def _print_one(claim: dict[str, Any]) -> None:
         ("measured", escape(claim["problem"] or result.get("detail", "–"))),
         ("judge", claim["judge"]),
         ("code", "\n".join(claim["realized_in"])),
-        ("test", claim["test"]),
-        ("experiment", claim["experiment"] or "–"),
+        ("test", f"pytest {claim['test'].replace('::', ' -k ')}_"),
+        ("experiment", "\n".join(claim["experiments"]) or "–"),
         ("mutants", escape("\n".join(claim["mutants"]))),
         ("check it", f"coset verify {claim['id']}"),
     ]

@@ -67,7 +67,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             "free some space or set COSET_OUT (runs) or COSET_CACHE (data) to a larger disk, "
             "then run the same command again: it resumes"
             if full
-            else "choose a folder you may write to with COSET_OUT (runs) or COSET_CACHE (data)"
+            else "choose a place you may write to (runs: COSET_OUT, data: COSET_CACHE)"
         )
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(

@@ -144,6 +144,11 @@ def _stored_tensors(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return what is stored, by the name under which it is stored, and what is said of it."""
     stored, described = {}, {}
+    if not isinstance(tensors, Mapping):
+        raise DtypeError(
+            f"tensors must be a mapping of names; given {type(tensors).__name__}; "
+            f"write save_tied(path, model.state_dict())"
+        )
     for name, tensor in tensors.items():
         if isinstance(tensor, TiedTensor):
             code, stream = code_index(tensor, on_weights)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from coset.core.errors import DomainError, FileFormatError
 from coset.core.files import dump_json
+from coset.sharing.commands.checkpoints import inspect_dense
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,9 +73,7 @@ def _print_rows(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> Non
 def _cluster_rows(file: Path, strengths: tuple[float, ...]) -> list[dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
-    from coset.core.model_files import inspect_file
-
-    inspect_file(file)  # refuses damaged files with a message that names the place
+    inspect_dense(file)
     rows = []
     try:
         with safe_open(str(file), framework="pt") as stored:

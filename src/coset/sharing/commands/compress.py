@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from coset.core.errors import ConfigError, DomainError, FileFormatError, StorageError
+from coset.core.errors import DomainError, FileFormatError, StorageError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
+from coset.sharing.commands.checkpoints import check_output, inspect_dense
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from coset.sharing.commands.tying import Outcome
     from coset.sharing.tied import TiedTensor
 
-__all__ = ["check_output", "compress"]
+__all__ = ["compress"]
 
 _SUFFIX = ".safetensors"
 _NAMES = 8  # of the tensors kept for one reason
@@ -63,6 +64,7 @@ def compress(
     """
     if unique < 1:
         raise DomainError(f"--unique must be an integer ≥ 1; given {unique}")
+    inspect_dense(file)
     output = output or file.with_name(f"{file.name.removesuffix(_SUFFIX)}.tied{_SUFFIX}")
     check_output(file, output)
     from coset.sharing.commands.tying import tie_tensors, write_tensors
@@ -86,35 +88,10 @@ def compress(
     return 1 if unsound else 0
 
 
-def check_output(file: Path, output: Path) -> None:
-    """Refuse to write over the file that is read.
-
-    Args:
-        file: what is read.
-        output: what is to be written.
-
-    Raises:
-        ConfigError: if they are one file, or the output is a folder.
-    """
-    if output.is_dir():
-        raise ConfigError(f"--output must name a file; given the folder {output}")
-    if file.resolve() == output.resolve():
-        raise ConfigError(f"--output must be another file than the one that is read, {file}")
-
-
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors of a dense safetensors file, by name, and its metadata."""
     from safetensors import SafetensorError, safe_open
 
-    from coset.core.model_files import inspect_file
-    from coset.sharing.tied_files import RESERVED_KEYS
-
-    summary = inspect_file(file)  # refuses damaged files with a message that names the place
-    if set(RESERVED_KEYS) & set(summary.metadata):
-        raise FileFormatError(
-            f"{file} must be dense; it holds tied tensors already; "
-            f"first: coset sharing expand {file} --output DENSE{_SUFFIX}"
-        )
     try:
         with safe_open(str(file), framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
@@ -223,7 +200,8 @@ def _print(report: Mapping[str, Any]) -> None:
         escape(f"{report['file']} {before:,} bytes, {report['output']} {after:,} bytes"),
         soft_wrap=True,
     )
-    console.print(f"{before / after:.2f} times smaller; read back: equal bit by bit")
+    size = f"{before / after:.2f} times smaller" if after <= before else "larger than before"
+    console.print(f"{size}; read back: equal bit by bit")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

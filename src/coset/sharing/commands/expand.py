@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from coset.core.files import dump_json, write_atomic
-from coset.sharing.commands.compress import check_output
+from coset.sharing.commands.checkpoints import check_output
 
 __all__ = ["expand"]
 

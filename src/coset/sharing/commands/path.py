@@ -16,6 +16,7 @@ from rich.table import Table
 from coset.core.errors import DomainError, FileFormatError, UnknownNameError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
+from coset.sharing.commands.checkpoints import check_output, inspect_dense
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +73,8 @@ def path(
     wrong = [g for g in strength if not (math.isfinite(g) and g >= 0)]
     if wrong:
         raise DomainError(f"each strength must be a finite number ≥ 0; given {wrong[0]:g}")
+    if output is not None:
+        check_output(file, output)
     name, w = _read_tensor(file, tensor)
     seen = _look(name, w)
     if output is not None:
@@ -91,13 +94,16 @@ def _read_tensor(file: Path, name: str | None) -> tuple[str, Tensor]:
     import torch
     from safetensors import SafetensorError, safe_open
 
-    from coset.core.model_files import inspect_file
-
-    summary = inspect_file(file)  # refuses damaged files with a message that names the place
+    summary = inspect_dense(file)
     sizes = {t.name: math.prod(t.shape) for t in summary.tensors if "F" in t.dtype}
     known = [known for known, size in sizes.items() if size >= 2]
     if not known:
         raise FileFormatError(f"{file} holds no floating-point tensor with at least two weights")
+    if name is not None and name not in known and name in {t.name for t in summary.tensors}:
+        raise DomainError(
+            f"--tensor must name at least two floating-point weights; {name} in {file} holds "
+            f"integers or fewer than two"
+        )
     if name is not None and name not in known:
         raise UnknownNameError.of(f"tensor with two floating-point weights in {file}", name, known)
     name = max(known, key=sizes.__getitem__) if name is None else name
