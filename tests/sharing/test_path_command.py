@@ -164,7 +164,7 @@ def test_what_cannot_be_shown_is_refused(checkpoint, tmp_path):
     for name in ("ids", "one"):
         with pytest.raises(DomainError, match=f"{name} in .* holds integers or fewer than two"):
             path(file, tensor=name)
-    with pytest.raises(UnknownNameError, match="named 'absent'.*bad"):
+    with pytest.raises(UnknownNameError, match=r"named 'absent'.*bad"):
         path(file, tensor="absent")
     with pytest.raises(FileFormatError, match="no floating-point tensor"):
         path(checkpoint(ids=torch.arange(9), one=[1.0]))
