@@ -15,8 +15,10 @@ from coset.sharing.kernels.sorting import key_of, sort_bucket
 __all__ = ["ONE_BUCKET", "classify", "plan_buckets"]
 
 ONE_BUCKET = 1 << 18  # up to this many bytes a row is one bucket: it fits the second-level cache
-_BUCKET = 4096  # elements a bucket aims at
-_MAX_BUCKETS = 4096
+# Elements that a bucket aims at: the more, the more of the second-level cache it takes; the fewer,
+# the more buckets there are, and scattering into over _FEW of them misses the first-level cache.
+_BUCKET, _LARGE_BUCKET = 4096, 16384
+_FEW, _MAX_BUCKETS = 512, 4096
 _MAX_CELLS = 1 << 16
 _SAMPLE = 4096
 _LARGEST = np.iinfo(np.int64).max
@@ -173,7 +175,7 @@ def plan_buckets(x, bits, mask):
         arguments of the functions that classify; one bucket for a row that fits the cache.
     """
     n, zero = x.size, x.dtype.type(0)
-    num = min(_MAX_BUCKETS, n // _BUCKET)
+    num = min(_MAX_BUCKETS, max(min(_FEW, n // _BUCKET), n // _LARGE_BUCKET))
     cuts, table, none = np.empty(0, np.int64), np.empty(0, np.uint16), np.int64(0)
     if n * x.itemsize <= ONE_BUCKET:
         return 1, zero, zero, zero, zero, none, none, none, table, cuts

@@ -18,7 +18,7 @@ __all__ = ["bucket_rows", "pava_rows"]
 # Rows are shared among threads from this many elements on: starting a thread costs about 50 µs.
 _THREADING = 100_000
 # One row is shared from this many on: it takes a dozen steps, at each of which threads meet.
-_SHARING = 400_000
+_SHARING = 1_000_000
 # A row of at most this many bytes is one bucket (buckets.ONE_BUCKET, which needs numba to import).
 _ONE_BUCKET = 1 << 18
 
