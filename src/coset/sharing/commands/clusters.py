@@ -14,7 +14,7 @@ from rich.table import Table
 
 from coset.core.errors import DomainError, FileFormatError
 from coset.core.files import dump_json
-from coset.sharing.commands.checkpoints import inspect_dense
+from coset.sharing.commands.checkpoints import first_unsound, inspect_dense, open_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,18 +71,13 @@ def _print_rows(rows: list[dict[str, Any]], strengths: tuple[float, ...]) -> Non
 
 
 def _cluster_rows(file: Path, strengths: tuple[float, ...]) -> list[dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
     inspect_dense(file)
     rows = []
-    try:
-        with safe_open(str(file), framework="pt") as stored:
-            for name in sorted(stored.keys()):
-                w = stored.get_tensor(name)
-                if w.is_floating_point() and w.numel() >= 2:
-                    rows.append({"tensor": name, "num_weights": w.numel(), **_count(w, strengths)})
-    except SafetensorError as error:
-        raise FileFormatError(f"{file} is no readable safetensors file: {error}") from error
+    with open_checkpoint(file) as stored:
+        for name in sorted(stored.keys()):
+            w = stored.get_tensor(name)
+            if w.is_floating_point() and w.numel() >= 2:
+                rows.append({"tensor": name, "num_weights": w.numel(), **_count(w, strengths)})
     if not rows:
         raise FileFormatError(f"{file} holds no floating-point tensor with at least two weights")
     return rows
@@ -95,8 +90,7 @@ def _num_distinct(w: Any) -> int:
 
 def _count(w: Tensor, strengths: tuple[float, ...]) -> dict[str, Any]:
     """Return what one tensor's row says beside its name and size."""
-    import torch
-
+    from coset.sharing.magnitude import DOWN, HUGE
     from coset.sharing.optimizer.groups import deviation
     from coset.sharing.prox import prox_sharing
 
@@ -105,14 +99,13 @@ def _count(w: Tensor, strengths: tuple[float, ...]) -> dict[str, Any]:
     )
     try:
         w = w.float() if w.element_size() == 1 else w
-        finite = torch.isfinite(w)
+        unsound = first_unsound(w)
     except NotImplementedError:  # less than 8 bits
         return {**row, "skipped": f"is of {w.dtype}, which torch cannot convert"}
-    if not bool(finite.all()):
-        place = tuple((~finite).nonzero()[0].tolist())
-        return {**row, "skipped": f"holds {float(w[place])} at index {place}"}
+    if unsound:
+        return {**row, "skipped": unsound}
     # Strengths near the end of float64 stay finite on scaled weights; powers of two are exact.
-    scale = 2.0**-600 if float(w.abs().max()) >= 2.0**700 else 1.0
+    scale = DOWN if float(w.abs().max()) >= HUGE else 1.0
     sigma = float(deviation(w * scale, correction=1))
     row.update(num_distinct=_num_distinct(w), strengths=[], num_clusters=[], distinct_after=[])
     for g in strengths:

@@ -16,7 +16,7 @@ from rich.table import Table
 from coset.core.errors import DomainError, FileFormatError, StorageError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
-from coset.sharing.commands.checkpoints import check_output, inspect_dense
+from coset.sharing.commands.checkpoints import check_output, inspect_dense, open_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,14 +90,9 @@ def compress(
 
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors of a dense safetensors file, by name, and its metadata."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(file), framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
-            return tensors, dict(stored.metadata() or {})
-    except SafetensorError as error:
-        raise FileFormatError(f"{file} is no readable safetensors file: {error}") from error
+    with open_checkpoint(file) as stored:
+        tensors = {name: stored.get_tensor(name) for name in sorted(stored.keys())}
+        return tensors, dict(stored.metadata() or {})
 
 
 def _compare(

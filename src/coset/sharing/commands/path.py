@@ -16,7 +16,12 @@ from rich.table import Table
 from coset.core.errors import DomainError, FileFormatError, UnknownNameError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
-from coset.sharing.commands.checkpoints import check_output, inspect_dense
+from coset.sharing.commands.checkpoints import (
+    check_output,
+    first_unsound,
+    inspect_dense,
+    open_checkpoint,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,9 +96,6 @@ def path(
 
 def _read_tensor(file: Path, name: str | None) -> tuple[str, Tensor]:
     """Return the name and the weights of the tensor asked for, or of the largest one."""
-    import torch
-    from safetensors import SafetensorError, safe_open
-
     summary = inspect_dense(file)
     sizes = {t.name: math.prod(t.shape) for t in summary.tensors if "F" in t.dtype}
     known = [known for known, size in sizes.items() if size >= 2]
@@ -107,30 +109,25 @@ def _read_tensor(file: Path, name: str | None) -> tuple[str, Tensor]:
     if name is not None and name not in known:
         raise UnknownNameError.of(f"tensor with two floating-point weights in {file}", name, known)
     name = max(known, key=sizes.__getitem__) if name is None else name
-    try:
-        with safe_open(str(file), framework="pt") as stored:
-            w = stored.get_tensor(name)
-    except SafetensorError as error:
-        raise FileFormatError(f"{file} is no readable safetensors file: {error}") from error
+    with open_checkpoint(file) as stored:
+        w: Tensor = stored.get_tensor(name)
     w = w.float() if w.element_size() == 1 else w
-    finite = torch.isfinite(w)
-    if not bool(finite.all()):
-        place = tuple((~finite).nonzero()[0].tolist())
+    if unsound := first_unsound(w):
         raise DomainError(
-            f"weights must be finite; {name} holds {float(w[place])} at index {place}; name "
-            f"another tensor with --tensor"
+            f"weights must be finite; {name} {unsound}; name another tensor with --tensor"
         )
     return name, w
 
 
 def _look(name: str, w: Tensor) -> _Seen:
+    from coset.sharing.magnitude import DOWN, HUGE
     from coset.sharing.optimizer.groups import deviation
     from coset.sharing.strengths import critical_strength, predicted_unique_fraction
 
     # Strengths in units of a deviation near the ends of float64 neither overflow nor vanish on
     # weights that are scaled by a power of two, which is exact.
     largest = float(w.abs().max())
-    scale = 2.0**-600 if largest >= 2.0**700 else 2.0**600 if largest <= 2.0**-700 else 1.0
+    scale = DOWN if largest >= HUGE else 1 / DOWN if largest <= 1 / HUGE else 1.0
     w = w if scale == 1.0 else w * scale
     whole = _whole_path(name, w)
     if whole.all_merge_strength == 0:  # equal weights have no density
