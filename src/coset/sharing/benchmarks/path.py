@@ -10,7 +10,13 @@ import numpy as np
 
 from coset.bench import Case, Contestant, Limit, benchmark
 from coset.core.numerics import tolerance
-from coset.sharing.benchmarks.prox import ProxInputs, ProxVariant, prepare_weights
+from coset.sharing.benchmarks.prox import (
+    ProxInputs,
+    ProxVariant,
+    prepare_weights,
+    verify_order,
+    verify_sorted,
+)
 
 __all__ = ["path_case"]
 
@@ -110,15 +116,6 @@ def _compare(inputs: ProxInputs, output: Any, expected: Any) -> str | None:
     return None
 
 
-def _verify_sorted(inputs: ProxInputs, output: Any) -> str | None:
-    return None if np.array_equal(output, np.sort(inputs.array)) else "not sorted"
-
-
-def _verify_order(inputs: ProxInputs, output: Any) -> str | None:
-    whole = np.array_equal(np.sort(output), np.arange(len(inputs.array)))
-    return _verify_sorted(inputs, inputs.array[output]) if whole else "not a permutation"
-
-
 @benchmark(
     "sharing.path",
     title="whole path of the sharing prox: all merges of d weights",
@@ -141,12 +138,12 @@ def path_case() -> Case:
             "numpy stable argsort": Contestant(
                 lambda inputs: np.argsort(inputs.array, kind="stable"),
                 partial="sort with indices only",
-                verify=_verify_order,
+                verify=verify_order,
             ),
             "numpy sort": Contestant(
                 lambda inputs: np.sort(inputs.array),
                 partial="values only",
-                verify=_verify_sorted,
+                verify=verify_sorted,
             ),
         },
         limits={

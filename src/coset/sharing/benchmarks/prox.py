@@ -11,8 +11,16 @@ from torch import Tensor
 
 from coset.bench import Case, Contestant, Limit, benchmark
 from coset.core.numerics import tolerance
+from coset.sharing.plow import plow
 
-__all__ = ["ProxInputs", "ProxVariant", "prepare_weights", "prox_case"]
+__all__ = [
+    "ProxInputs",
+    "ProxVariant",
+    "prepare_weights",
+    "prox_case",
+    "verify_order",
+    "verify_sorted",
+]
 
 STRENGTH = 1e-3
 SIGMA = 0.02
@@ -65,18 +73,10 @@ def prepare_weights(size: int, variant: ProxVariant, generator: torch.Generator)
     draw = torch.randn(size, dtype=torch.float64, generator=generator) * SIGMA
     if variant.kind == "half-zero":
         draw[torch.randperm(size, generator=generator)[: size // 2]] = 0.0
-    elif variant.kind == "plow":
-        draw = _plow(size)[torch.randperm(size, generator=generator)]
+    elif variant.kind == "plow" and size >= 2:
+        draw = plow(size, STRENGTH)[torch.randperm(size, generator=generator)]
     weights = draw.to(getattr(torch, variant.dtype))
     return ProxInputs(weights, weights.numpy(), STRENGTH)
-
-
-def _plow(size: int) -> Tensor:
-    """Return d // 2 zeros, then points at j · c · (1 + 1e-9) with c = 2g / (d - 1)."""
-    num_zeros = size // 2
-    spacing = 2 * STRENGTH / max(1, size - 1) * (1 + 1e-9)
-    steps = torch.arange(1, size - num_zeros + 1, dtype=torch.float64)
-    return torch.cat([torch.zeros(num_zeros, dtype=torch.float64), steps * spacing])
 
 
 def _ours(method: str) -> Any:
@@ -152,21 +152,39 @@ def _compare(inputs: ProxInputs, output: Any, expected: Any) -> str | None:
     return None
 
 
-def _verify_sorted(inputs: ProxInputs, output: Any) -> str | None:
+def verify_sorted(inputs: ProxInputs, output: Any) -> str | None:
+    """Say what is wrong with values that should be the sorted weights.
+
+    Args:
+        inputs: the weights.
+        output: the values.
+
+    Returns:
+        Nothing if they are right.
+    """
     return None if np.array_equal(np.asarray(output), np.sort(inputs.array)) else "not sorted"
 
 
-def _verify_order(inputs: ProxInputs, output: Any) -> str | None:
+def verify_order(inputs: ProxInputs, output: Any) -> str | None:
+    """Say what is wrong with indices that should sort the weights.
+
+    Args:
+        inputs: the weights.
+        output: the indices.
+
+    Returns:
+        Nothing if they are right.
+    """
     order = np.asarray(output)
     seen = np.zeros(len(inputs.array), bool)
     seen[order] = True
     whole = len(order) == len(seen) and bool(seen.all())
-    return _verify_sorted(inputs, inputs.array[order]) if whole else "not a permutation"
+    return verify_sorted(inputs, inputs.array[order]) if whole else "not a permutation"
 
 
 def _verify_pair(inputs: ProxInputs, output: Any) -> str | None:
     values, order = output
-    return _verify_sorted(inputs, values) or _verify_order(inputs, order)
+    return verify_sorted(inputs, values) or verify_order(inputs, order)
 
 
 def _peers(environment: dict[str, str], suffix: str) -> dict[str, Contestant]:
@@ -175,14 +193,14 @@ def _peers(environment: dict[str, str], suffix: str) -> dict[str, Contestant]:
         f"numpy argsort{suffix}": Contestant(
             lambda inputs: np.argsort(inputs.array),
             partial="sort with indices only",
-            verify=_verify_order,
+            verify=verify_order,
             environment=environment,
         ),
         f"numpy sort{suffix}": Contestant(
             _sort_values,
             setup=_sort_buffer,
             partial="values only, no way back",
-            verify=_verify_sorted,
+            verify=verify_sorted,
             environment=environment,
             allocation="preallocated",
         ),
