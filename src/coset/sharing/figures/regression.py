@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from coset.core.errors import UnavailableError
 from coset.lab.figure_style import COLORS, INK, style
-from coset.lab.records import read_record
+from coset.sharing.figures.stored import ARRAYS_FILE, array_files, log_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,6 @@ __all__ = [
 
 Rows = Sequence[dict[str, Any]]
 
-_ARRAYS_FILE = "arrays.safetensors"
 _METHODS = ("sharing", "sharing+lasso", "lasso", "ridge", "convolution")
 _MARKERS = ("o", "v", "s", "^", "D")
 _STAGES = {"alone": "", "refitted": " + refit"}
@@ -32,13 +31,6 @@ _STAGES = {"alone": "", "refitted": " + refit"}
 def _look(method: str) -> dict[str, Any]:
     i = _METHODS.index(method)
     return {"color": COLORS[i], "marker": _MARKERS[i]}
-
-
-def _error_scale(axis: Any) -> None:
-    """Make an axis logarithmic with plain numbers: exponents are too small to read on a phone."""
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter("")
 
 
 def hidden_convolution_errors(rows: Rows, folders: Sequence[Path]) -> Figure:
@@ -65,7 +57,7 @@ def hidden_convolution_errors(rows: Rows, folders: Sequence[Path]) -> Figure:
             own = [row for row in shown if row["design"] == design]
             for method in _METHODS:
                 _draw_errors(axes, [row for row in own if row["method"] == method], method)
-            _error_scale(axes.yaxis)
+            log_scale(axes.yaxis, "{x:g}")
             axes.set_xticks(sorted({row["num_samples"] for row in own}))
             axes.set_title(f"{design} filter, positions {'shuffled' if place else 'in place'}")
             axes.set_xlabel("samples")
@@ -115,7 +107,7 @@ def linear_filter_errors(rows: Rows, folders: Sequence[Path]) -> Figure:
             axes.set_yticks(range(len(kinds)), [m + _STAGES[stage] for m, stage in kinds])
             axes.invert_yaxis()
             axes.grid(visible=False, axis="y")
-            _error_scale(axes.xaxis)
+            log_scale(axes.xaxis, "{x:g}")
             axes.set_title(name)
         panels[-1].set_xlabel("relative test error")
         dot: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "o"}
@@ -187,16 +179,12 @@ def _first_arrays(
     from safetensors.numpy import load_file
 
     found = []
-    for folder in folders:
-        record, path = read_record(folder), folder / _ARRAYS_FILE
-        if record is None or not path.is_file():
-            continue
-        config = record.config
+    for config, path in array_files(folders):
         if all(config.get(name) == value for name, value in wanted.items()):
             order = (config[key], config.get("filter", ""), -config["seed"])
             found.append((order, config, path))
     if not found:
-        raise UnavailableError(f"no run folder holds {_ARRAYS_FILE}; run the experiment again")
+        raise UnavailableError(f"no run folder holds {ARRAYS_FILE}; run the experiment again")
     _, config, path = max(found, key=lambda item: item[0])
     where = "positions shuffled" if config["shuffled"] else "positions in place"
     return f"{title.format(**config)}, {where}", load_file(path)

@@ -11,6 +11,7 @@ from coset.core.errors import UnavailableError
 from coset.lab.figure_style import COLORS, INK, style
 from coset.lab.metrics import read_metrics
 from coset.lab.records import read_record
+from coset.sharing.figures.stored import ARRAYS_FILE, array_files, log_scale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,6 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _CUT = ("fc", "fc+sharing", "fc+dual-averaging")
 # Whose filters are shown: the question is what sharing does to them.
 _FILTERED = (*_CUT, "cnn")
-_ARRAYS_FILE = "arrays.safetensors"
 
 
 def _color(method: str) -> str:
@@ -58,13 +58,6 @@ def _present(rows: Rows) -> list[str]:
 
 def _sides(rows: Rows) -> list[int]:
     return sorted({int(row["side"]) for row in rows})
-
-
-def _count_scale(axis: Any) -> None:
-    """Make an axis logarithmic with plain numbers: exponents are too small to read on a phone."""
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    axis.set_major_formatter("{x:,.0f}")
-    axis.set_minor_formatter("")
 
 
 def torus_accuracy(rows: Rows, folders: Sequence[Path]) -> Figure:
@@ -164,7 +157,7 @@ def torus_distinct(rows: Rows, folders: Sequence[Path]) -> Figure:
                     markersize=7,
                     label=METHOD_NAMES[method],
                 )
-            _count_scale(axes.xaxis)
+            log_scale(axes.xaxis, "{x:,.0f}")
             axes.set_ylim(0, 1)
             axes.set_ylabel("test accuracy")
             axes.set_title(f"{side}×{side} pixels")
@@ -217,7 +210,7 @@ def torus_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
         for (top, bottom), side in zip(panels.T, sides, strict=True):
             top.set_title(f"{side}×{side} pixels")
             top.set_ylim(0, 1)
-            _count_scale(bottom.yaxis)
+            log_scale(bottom.yaxis, "{x:,.0f}")
             bottom.set_xlabel("epoch")
         panels[0, 0].set_ylabel("validation accuracy")
         panels[1, 0].set_ylabel("distinct weights")
@@ -269,7 +262,7 @@ def torus_filters(rows: Rows, folders: Sequence[Path]) -> Figure:
                     sizes = panels.setdefault((method, shuffled), {})
                     sizes.setdefault(config["side"], arrays["filters"])
     if not panels:
-        raise UnavailableError(f"no run folder holds {_ARRAYS_FILE}; run the experiment again")
+        raise UnavailableError(f"no run folder holds {ARRAYS_FILE}; run the experiment again")
     sides = sorted({side for sizes in panels.values() for side in sizes})
     num = 4 if len(sides) == 1 else 2
     with style():
@@ -329,10 +322,7 @@ def stored_arrays(
     """
     from safetensors import safe_open
 
-    for folder in folders:
-        record, path = read_record(folder), folder / _ARRAYS_FILE
-        if record is None or not path.is_file():
-            continue
+    for config, path in array_files(folders):
         with safe_open(path, framework="numpy") as content:
             if set(names) <= set(content.keys()):
-                yield record.config, {name: content.get_tensor(name) for name in names}
+                yield config, {name: content.get_tensor(name) for name in names}
