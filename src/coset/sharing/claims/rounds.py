@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -31,6 +32,7 @@ from coset.sharing.claims.counted import (
     counted_imminent,
     counted_search,
 )
+from coset.sharing.claims.verdicts import largest_error
 from coset.sharing.collisions.bridge import bridge_starts
 from coset.sharing.prox import prox_sharing
 from coset.sharing.reference import sharing_blocks_reference
@@ -121,17 +123,12 @@ def _cases(
 
 def _worst(found: list[tuple[float, dict[str, object]]], what: str) -> ClaimResult:
     """Judge (measured ÷ bound, case), infinite where a result is wrong: all at most 1."""
-    ratio, case = max(found, key=lambda item: item[0])
-    holds = ratio <= 1
     wrong = sum(math.isinf(r) for r, _ in found)
-    return ClaimResult(
-        holds=holds,
-        measured=ratio,
-        bound=1.0,
-        detail=f"{what}: at most {ratio:.3g} of the bound; {wrong} inputs with wrong results",
-        sample_size=len(found),
-        counterexample=None if holds else case,
+    result = largest_error(found, what)
+    detail = (
+        f"{what}: at most {result.measured:.3g} of the bound; {wrong} inputs with wrong results"
     )
+    return replace(result, detail=detail)
 
 
 def _rounds_with(**flaw: Any) -> Callable[[Tensor, float], tuple[int, list[int]]]:
