@@ -193,7 +193,8 @@ def prox_sharing(
         UnsupportedError: for an unknown method or arithmetic, a tensor that is sharded, sparse or
             not on the CPU, or groups of over 2^26 weights by "end" or "search" in fixed point.
 
-    Complexity: O(d) for sorting and pooling a group of floats; about 30 bytes a weight of memory.
+    Complexity: O(d) for sorting and pooling a group of floats; about 16 bytes a weight of memory
+    in float32 and 22 in float64, the result included and without `return_info`.
 
     Claims: sharing.C1, sharing.C2, sharing.C3, sharing.C5, sharing.C7, sharing.C11, sharing.C12,
     sharing.C13, sharing.C14, sharing.C15.
@@ -207,10 +208,11 @@ def prox_sharing(
     if not 0 <= rho <= 1:
         raise DomainError(f"rewind must lie in [0, 1]; given {rewind}")
     check_dim(w, dim)
-    grouped = w.reshape(-1) if dim is None else w.movedim(dim, -1)
-    batch, d = grouped.shape[:-1], grouped.shape[-1]
+    # Without `dim` nothing is moved, and one reshape each way is saved.
+    grouped = w if dim is None else w.movedim(dim, -1)
+    batch = torch.Size() if dim is None else grouped.shape[:-1]
     num_rows = math.prod(batch)
-    rows = grouped.reshape(num_rows, d)
+    rows = grouped.reshape(num_rows, w.numel() if dim is None else grouped.shape[-1])
     if w.dtype not in (torch.float32, torch.float64):
         rows = rows.to(torch.float32)
     g = _per_row(strength, "strength", batch, num_rows)
@@ -219,10 +221,10 @@ def prox_sharing(
     options = (rho, has_l1, check_finite, method, arithmetic)
     out, index, tallies = call_prox(rows, g, threshold, *options, with_index=return_info)
     result = out.to(w.dtype).reshape(grouped.shape)
-    result = result.reshape(w.shape) if dim is None else result.movedim(-1, dim)
+    result = result if dim is None else result.movedim(-1, dim)
     if not return_info:
         return result
     info = _cluster_info(out.to(w.dtype), index, tallies)
     shaped = index.reshape(grouped.shape)
-    shaped = shaped.reshape(w.shape) if dim is None else shaped.movedim(-1, dim)
+    shaped = shaped if dim is None else shaped.movedim(-1, dim)
     return result, ClusterInfo(**{**info.__dict__, "index": shaped})
