@@ -1,0 +1,1 @@
+"""What a diagonal recurrence can track: compile it, refute it, harden it."""
