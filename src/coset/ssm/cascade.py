@@ -14,117 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.ssm.phase_layer import PhaseLayer, check_tokens
 
 __all__ = ["Cascade", "PhaseLayer", "check_tokens"]
 
+# Codes and sums of increments are 64-bit integers.
+MAX_CODES = 2**62
 # A table of transitions has num_codes · num_tokens entries of 8 bytes.
 MAX_TABLE = 2**27
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseLayer:
-    """One diagonal layer: s_j ← resets[c, x, j] if that is ≥ 0, else s_j + Θ[c, x, j] mod m_j.
-
-    Attributes:
-        moduli: (r,) positive integers m_j.
-        increments: (C, X, r) int64 Θ in 0 … m_j − 1; C is the number of codes of the layers below.
-        resets: (C, X, r) int64 in −1 … m_j − 1, −1 where the increment is added, or ``None``.
-    """
-
-    moduli: tuple[int, ...]
-    increments: np.ndarray
-    resets: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        moduli = tuple(int(m) for m in self.moduli)
-        if any(m < 1 for m in moduli):
-            raise DomainError(f"moduli must be at least 1; given {moduli}")
-        object.__setattr__(self, "moduli", moduli)
-        top = np.array(moduli, dtype=np.int64)
-        increments = _integers(self.increments, len(moduli), "increments")
-        if increments.size and ((increments < 0) | (increments >= top)).any():
-            raise DomainError(f"increments must lie in 0 … m − 1 for moduli {moduli}")
-        object.__setattr__(self, "increments", increments)
-        if self.resets is not None:
-            resets = _integers(self.resets, len(moduli), "resets")
-            if resets.shape != increments.shape:
-                raise ShapeError(
-                    f"resets must have the shape of the increments {increments.shape}; "
-                    f"given {resets.shape}"
-                )
-            if resets.size and ((resets < -1) | (resets >= top)).any():
-                raise DomainError(f"resets must lie in −1 … m − 1 for moduli {moduli}")
-            object.__setattr__(self, "resets", resets)
-
-    @property
-    def num_phases(self) -> int:
-        """How many phases the layer keeps: its state size in complex numbers."""
-        return len(self.moduli)
-
-    @property
-    def num_states(self) -> int:
-        """Π m_j."""
-        return math.prod(self.moduli)
-
-    def apply(self, cells: np.ndarray, tokens: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """Return the phases after one token.
-
-        Args:
-            cells: (…) int64 codes of the layers below just before the token.
-            tokens: (…) int64.
-            states: (…, r) int64.
-
-        Returns:
-            (…, r) int64.
-        """
-        after: np.ndarray = states + self.increments[cells, tokens]
-        after %= np.array(self.moduli, dtype=np.int64)
-        if self.resets is None:
-            return after
-        resets: np.ndarray = self.resets[cells, tokens]
-        kept: np.ndarray = np.where(resets >= 0, resets, after)
-        return kept
-
-
-def _integers(array: np.ndarray, width: int, name: str) -> np.ndarray:
-    array = np.asarray(array)
-    if array.dtype.kind not in "iu":
-        raise DtypeError(f"{name} must be integers; given {array.dtype}")
-    if array.ndim != 3 or array.shape[2] != width:
-        raise ShapeError(f"{name} must have shape (cells, tokens, {width}); given {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.int64).copy()
-    array.setflags(write=False)
-    return array
-
-
-def check_tokens(tokens: Tensor, num_tokens: int) -> Tensor:
-    """Return the tokens as int64, or say which one is out of range.
-
-    Args:
-        tokens: (…) integers.
-        num_tokens: X; each token must lie in 0 … X − 1.
-
-    Returns:
-        (…) int64 on the same device.
-
-    Raises:
-        DtypeError: if they are not an integer tensor.
-        RangeError: if one is out of range, with its place.
-    """
-    if not isinstance(tokens, Tensor):
-        raise DtypeError(f"tokens must be an integer tensor; given {type(tokens).__name__}")
-    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
-        raise DtypeError(f"tokens must be integers such as int64; given {tokens.dtype}")
-    tokens = tokens.long()
-    if tokens.numel():
-        wrong = (tokens < 0) | (tokens >= num_tokens)
-        if wrong.any():
-            place = tuple(wrong.nonzero()[0].tolist())
-            raise RangeError(
-                f"tokens must lie in 0 … {num_tokens - 1}; given {int(tokens[place])} at {place}"
-            )
-    return tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +50,11 @@ class Cascade:
                     f"tokens; given shape {layer.increments.shape}"
                 )
             cells *= layer.num_states
+        if cells > MAX_CODES:
+            raise UnsupportedError(
+                f"a cascade may have at most 2^62 codes, so that each fits an integer; the moduli "
+                f"multiply to {cells}"
+            )
 
     @cached_property
     def moduli(self) -> tuple[int, ...]:
@@ -238,27 +141,81 @@ class Cascade:
         return self._table
 
     def run(self, tokens: Tensor, start: Tensor | int = 0) -> Tensor:
-        """Return the code after each token.
+        """Return the code after each token: layer by layer, each one a sum over time.
 
         Args:
             tokens: (…, T) int64.
-            start: code before the first token, a number or (…).
+            start: code before the first token, a number or (…), in 0 … num_codes − 1.
 
         Returns:
-            (…, T) int64.
+            (…, T) int64, on the device of the tokens; exact at every length.
 
         Raises:
-            RangeError: if a token is out of range.
+            RangeError: if a token or the start is out of range.
             DtypeError: if the tokens are not integers.
+
+        Complexity: O(T · R) time and memory; run long words in chunks, each from the last code.
         """
         tokens = check_tokens(tokens, self.num_tokens)
-        table = torch.as_tensor(self.transition_table().copy())
-        now = torch.as_tensor(start, dtype=torch.int64).expand(tokens.shape[:-1])
-        codes = []
-        for x in tokens.unbind(-1):
-            now = table[now, x]
-            codes.append(now)
-        return torch.stack(codes, -1) if codes else tokens.clone()
+        if tokens.ndim == 0:
+            raise ShapeError("tokens must have shape (…, T), time last; given a single number")
+        begin = self._start(start, tokens)
+        codes, cells = torch.zeros_like(tokens), torch.zeros_like(tokens)
+        for place, layer in enumerate(self.layers):
+            increments, resets = self._tensors(place, tokens.device)
+            moduli = torch.tensor(layer.moduli, device=tokens.device)
+            first = self._first(place)
+            kept = begin[..., first : first + layer.num_phases]
+            added = increments[cells, tokens]
+            fixed = None if resets is None else resets[cells, tokens]
+            phases = _accumulate(added, moduli, kept, fixed)
+            before = torch.cat([kept[..., None, :], phases[..., :-1, :]], -2)[
+                ..., : tokens.shape[-1], :
+            ]
+            for j, m in enumerate(layer.moduli):
+                codes = codes * m + phases[..., j]
+                cells = cells * m + before[..., j]
+        return codes
+
+    def _start(self, start: Tensor | int, tokens: Tensor) -> Tensor:
+        """Return the phases (…, R) of the code before the first token."""
+        codes = torch.as_tensor(start, device=tokens.device)
+        if codes.is_floating_point() or codes.dtype == torch.bool:
+            raise DtypeError(f"start must be an integer code; given {codes.dtype}")
+        codes = codes.long()
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.num_codes:
+            raise RangeError(
+                f"start must be a code in 0 … {self.num_codes - 1}; "
+                f"given {int(codes.min())} … {int(codes.max())}"
+            )
+        try:
+            codes = codes.expand(tokens.shape[:-1])
+        except RuntimeError as error:
+            raise ShapeError(
+                f"start must be one code or have the shape {tuple(tokens.shape[:-1])} of the "
+                f"tokens without time; given {tuple(codes.shape)}"
+            ) from error
+        radices = torch.as_tensor(self.radices.copy(), device=tokens.device)
+        top = torch.tensor(self.moduli, dtype=torch.int64, device=tokens.device)
+        return codes[..., None] // radices % top
+
+    def _first(self, place: int) -> int:
+        return sum(layer.num_phases for layer in self.layers[:place])
+
+    def _tensors(self, place: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Return a layer's tables as tensors, kept for the device of the last run."""
+        kept = self._kept.get((place, device))
+        if kept is None:
+            layer = self.layers[place]
+            added = torch.from_numpy(layer.increments.copy()).to(device)
+            fixed = layer.resets
+            kept = added, None if fixed is None else torch.from_numpy(fixed.copy()).to(device)
+            self._kept[place, device] = kept
+        return kept
+
+    @cached_property
+    def _kept(self) -> dict[tuple[int, torch.device], tuple[Tensor, Tensor | None]]:
+        return {}
 
     def reachable(self) -> np.ndarray:
         """Return the codes that some word reaches from code 0, sorted.
@@ -269,8 +226,98 @@ class Cascade:
         seen = np.zeros(self.num_codes, dtype=bool)
         seen[0] = True
         frontier = np.zeros(1, dtype=np.int64)
+        tokens = np.arange(self.num_tokens)[None]
         while frontier.size:
-            after = np.unique(self.step(frontier[:, None], np.arange(self.num_tokens)[None]))
+            after = np.unique(self.step(frontier[:, None], tokens))
             frontier = after[~seen[after]]
             seen[frontier] = True
         return np.flatnonzero(seen)
+
+    def below(self, layer: int) -> Cascade:
+        """Return the cascade of the layers under one.
+
+        Args:
+            layer: its place, 0 … number of layers.
+
+        Returns:
+            The cascade of the first `layer` layers.
+        """
+        return Cascade(self.layers[:layer], self.num_tokens)
+
+    def current_increments(self, layer: int) -> np.ndarray:
+        """Return Θ′ of a layer, addressed by the state of the layers below AFTER the token.
+
+        Θ′[c′, x] = Θ[c, x] for the code c that token x turns into c′: a layer that sees the current
+        states below it, as in an ordinary stack, needs no memory of the previous ones.
+
+        Args:
+            layer: its place.
+
+        Returns:
+            (C, X, r) int64; 0 where x leads from no reachable code to c′.
+
+        Raises:
+            UnsupportedError: if two codes that x merges ask for different actions of the layer.
+
+        Claims: ssm.C2.
+        """
+        return self._current(layer)[0]
+
+    def current_resets(self, layer: int) -> np.ndarray | None:
+        """Return the resets of a layer, addressed as by `current_increments`.
+
+        Args:
+            layer: its place.
+
+        Returns:
+            (C, X, r) int64 with −1 where nothing is reset, or ``None`` if the layer resets nothing.
+
+        Raises:
+            UnsupportedError: as `current_increments`.
+        """
+        return self._current(layer)[1]
+
+    def _current(self, place: int) -> tuple[np.ndarray, np.ndarray | None]:
+        layer, below = self.layers[place], self.below(place)
+        codes = below.reachable()[:, None]
+        tokens = np.arange(self.num_tokens)[None]
+        after = below.step(codes, tokens)
+        previous = np.full((below.num_codes, self.num_tokens), -1, dtype=np.int64)
+        previous[after, tokens] = codes
+        # A reset hides the increment: two actions are equal if this array is.
+        action = layer.increments if layer.resets is None else layer.resets + 1
+        if layer.resets is not None:
+            moduli = np.array(layer.moduli, dtype=np.int64)
+            action = np.where(action > 0, moduli + action - 1, layer.increments)
+        if (action[previous[after, tokens], tokens] != action[codes, tokens]).any():
+            raise UnsupportedError(
+                f"layer {place} acts differently on states below it that a token merges, so the "
+                f"current states do not determine its action; use the modes int or table"
+            )
+        known = (previous >= 0)[..., None]
+        increments = np.where(known, layer.increments[previous, tokens], 0)
+        if layer.resets is None:
+            return increments, None
+        return increments, np.where(known, layer.resets[previous, tokens], -1)
+
+
+def _accumulate(added: Tensor, moduli: Tensor, start: Tensor, fixed: Tensor | None) -> Tensor:
+    """Return start + Σ added mod m along dim −2, begun anew wherever fixed ≥ 0.
+
+    Args:
+        added: (…, T, r) int64 in 0 … m − 1.
+        moduli: (r,) int64.
+        start: (…, r) int64.
+        fixed: (…, T, r) int64, −1 where nothing is reset, or ``None``.
+
+    Returns:
+        (…, T, r) int64.
+    """
+    total = added.cumsum(-2)
+    if fixed is None or not fixed.numel():
+        return (total + start[..., None, :]) % moduli
+    times = torch.arange(fixed.shape[-2], device=fixed.device)[:, None].expand(fixed.shape)
+    last = torch.where(fixed >= 0, times, -1).cummax(-2).values
+    place = last.clamp(min=0)
+    begun = fixed.gather(-2, place) - total.gather(-2, place)
+    return (total + torch.where(last >= 0, begun, start[..., None, :])) % moduli
