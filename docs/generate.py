@@ -61,15 +61,16 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     stale = []
     for subject in built_subjects():
-        path = ROOT / "src" / "coset" / subject.name / "README.md"
-        old = path.read_text(encoding="utf-8")
-        new = fill(old, "claims", claim_table(subject.name))
-        new = fill_results(fill(new, "published", published_table(subject.name)))
-        stale += _write(path, old, new, check)
-        results = path.with_name("RESULTS.md")
-        if results.exists():
-            old = results.read_text(encoding="utf-8")
-            stale += _write(results, old, fill_results(old), check)
+        readme = ROOT / "src" / "coset" / subject.name / "README.md"
+        paths = [path for path in (readme, readme.with_name("RESULTS.md")) if path.exists()]
+        texts = {path: path.read_text(encoding="utf-8") for path in paths}
+        # A long table of published numbers stands with the results, a short one in the README.
+        holder = next((p for p in paths if "<!-- published -->" in texts[p]), readme)
+        for path, old in texts.items():
+            new = fill(old, "claims", claim_table(subject.name)) if path == readme else old
+            if path == holder:
+                new = fill(new, "published", published_table(subject.name))
+            stale += _write(path, old, fill_results(new), check)
     stale += _benchmarks(check)
     for path in sorted(set(stale)):
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
