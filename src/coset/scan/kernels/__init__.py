@@ -1,0 +1,1 @@
+"""Compiled loops: numba for the CPU, Triton for CUDA; each is imported when it is first used."""
