@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from coset.core.errors import ConfigError, ShapeError
 
-__all__ = ["DiagonalSSM", "Kind", "Start", "check_size", "real_features"]
+__all__ = ["DiagonalSSM", "Kind", "Start", "check_size", "real_features", "widen"]
 
 Kind = Literal["lti", "nonneg", "signed", "unitary", "complex"]
 Start = Literal["zeros", "ones", "learned"]
@@ -69,13 +69,26 @@ def real_features(state: Tensor) -> Tensor:
     return torch.cat([state.real, state.imag], -1) if state.is_complex() else state
 
 
+def widen(tensor: Tensor) -> Tensor:
+    """Return half-precision numbers as float32, and others as they are: 8 bits keep no state.
+
+    Args:
+        tensor: (…) real or complex.
+
+    Returns:
+        (…) of at least float32.
+    """
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
 class DiagonalSSM(nn.Module):
     """A diagonal state-space layer: h_t = a(u_t) ∘ h_{t−1} + b(u_t), h_0 the start.
 
     a comes from a gate network g: "nonneg" exp(−softplus g), "signed" tanh g, "unitary" exp(i g),
     "complex" exp(−softplus g + i g'), and "lti" exp(−exp ρ + i ω) from parameters ρ and ω, whatever
     the input. b is a network too, or 0. In the theory a and b are arbitrary functions of the input
-    [diagonal-ssm]; here g and b are linear, or have one hidden layer of ReLU.
+    [diagonal-ssm]; here g and b are linear, or have one hidden layer of ReLU. States are float32
+    at least, whatever the precision of the networks.
 
     Attributes:
         kind: where a lies.
@@ -144,12 +157,14 @@ class DiagonalSSM(nn.Module):
         )
 
     def _spread_gate(self, gate: nn.Module) -> None:
-        """Let the layer begin with slow decay, and with angles all around the circle."""
+        """Let a layer begin with slow decay, with both signs, with angles all around the circle."""
         last = gate if isinstance(gate, nn.Linear) else gate[-1]  # type: ignore[index]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
             if self.kind in ("nonneg", "complex"):
                 last.bias[: self.d_state].fill_(-2.0)  # |a| = exp(−softplus(−2)) ≈ 0.88
+            if self.kind == "signed":
+                last.bias.normal_(0.0, 1.5)  # half of |tanh g| above 0.77: some memory of each sign
             if self.kind in ("unitary", "complex"):
                 last.bias[-self.d_state :].uniform_(-math.pi, math.pi)
 
@@ -169,7 +184,8 @@ class DiagonalSSM(nn.Module):
         Returns:
             (d_state,) real or complex, on the module's device; differentiable if it is learned.
         """
-        return torch.view_as_complex(self._start) if self.is_complex else self._start
+        start = widen(self._start)
+        return torch.view_as_complex(start) if self.is_complex else start
 
     def start_state(self, *batch: int) -> Tensor:
         """Return h_0 for each word of a batch.
@@ -202,16 +218,17 @@ class DiagonalSSM(nn.Module):
         a = self._multiplier(inputs)
         if self.drive is None:
             return a, torch.zeros_like(a)
-        b: Tensor = self.drive(inputs)
+        b = widen(self.drive(inputs))
         if self.is_complex:
             b = torch.complex(b[..., : self.d_state], b[..., self.d_state :])
         return a, b
 
     def _multiplier(self, inputs: Tensor) -> Tensor:
         if self.gate is None:
-            a = torch.polar(torch.exp(-torch.exp(self.log_decay)), self.frequency)
+            radius = torch.exp(-torch.exp(widen(self.log_decay)))
+            a = torch.polar(radius, widen(self.frequency))
             return a.expand(*inputs.shape[:-1], self.d_state)
-        g: Tensor = self.gate(inputs)
+        g = widen(self.gate(inputs))
         if self.kind == "nonneg":
             return torch.exp(-nn.functional.softplus(g))
         if self.kind == "signed":

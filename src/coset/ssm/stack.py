@@ -191,13 +191,16 @@ class SSMStack(nn.Module):
             table = layers[0].transition(self.embedding.weight)
             a, b = (_rows(t, tokens) for t in table)
             return a, b
-        parts = [real_features(state) for state in lower]
+        parts = [self._features(state) for state in lower]
         if self.see_tokens:
             parts.insert(0, self.embedding(tokens))
         return layers[index].transition(torch.cat(parts, -1))
 
+    def _features(self, state: Tensor) -> Tensor:
+        return real_features(state).to(self.embedding.weight.dtype)
+
     def _decode(self, states: Sequence[Tensor], tokens: Tensor) -> Tensor:
-        features = [self.embedding(tokens), *map(real_features, states)]
+        features = [self.embedding(tokens), *map(self._features, states)]
         logits: Tensor = self.decoder(torch.cat(features, -1))
         return logits
 
