@@ -1,0 +1,223 @@
+"""Where labelled words come from: a group or a machine that labels random words, or stored words."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
+from coset.ssm.cascade import check_tokens
+from coset.ssm.learning.kernels import run_table
+
+__all__ = ["GroupWords", "MachineWords", "StoredWords", "WordSource", "as_source"]
+
+
+@runtime_checkable
+class WordSource(Protocol):
+    """Labelled words: a label y_t after every token x_t.
+
+    Attributes:
+        num_tokens: X.
+        num_labels: K.
+        max_length: the longest words that it has, or ``None``.
+    """
+
+    num_tokens: int
+    num_labels: int
+    max_length: int | None
+
+    def sample(
+        self, num_words: int, length: int, generator: torch.Generator | None, *, fresh: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return random words and their labels.
+
+        Args:
+            num_words: B ≥ 1.
+            length: T ≥ 1, at most `max_length`.
+            generator: of random numbers.
+            fresh: whether the words must be none that training may have seen.
+
+        Returns:
+            tokens and labels, (B, T) int64 each; a source of stored words may return fewer words.
+        """
+        ...
+
+
+class MachineWords:
+    """Words drawn uniformly, labelled by a deterministic machine: its table is never shown.
+
+    Args:
+        table: (S, X) integers: the state after each state and token.
+        labels: (S,) integers ≥ 0 that are seen in each state; by default the state itself.
+        start: the state before the first token.
+
+    Raises:
+        ShapeError: if the table is empty or not two-dimensional.
+        DtypeError: if it does not hold integers.
+        RangeError: if a state, a label or the start is out of range.
+
+    Example:
+        >>> parity = MachineWords(np.array([[0, 1], [1, 0]]))
+        >>> tokens, labels = parity.sample(2, 5, torch.Generator().manual_seed(0))
+        >>> bool((tokens.cumsum(-1) % 2 == labels).all())
+        True
+    """
+
+    max_length: int | None = None
+
+    def __init__(self, table: np.ndarray, labels: np.ndarray | None = None, start: int = 0) -> None:
+        table = np.asarray(table)
+        labels = np.arange(len(table)) if labels is None else np.asarray(labels)
+        if table.dtype.kind not in "iu" or labels.dtype.kind not in "iu":
+            raise DtypeError(
+                f"table and labels must be integers; given {table.dtype} and {labels.dtype}"
+            )
+        if table.ndim != 2 or table.size == 0 or labels.shape != table.shape[:1]:
+            raise ShapeError(
+                f"the table must have shape (states, tokens), neither 0, and the labels (states,); "
+                f"given {table.shape} and {labels.shape}"
+            )
+        if table.min() < 0 or table.max() >= len(table) or not 0 <= start < len(table):
+            raise RangeError(f"states and start must lie in 0 … {len(table) - 1}; one does not")
+        if labels.min() < 0:
+            raise RangeError(f"labels must be at least 0; given {int(labels.min())}")
+        self.table = np.ascontiguousarray(table, dtype=np.int64)
+        self.labels = np.ascontiguousarray(labels, dtype=np.int64)
+        self.start = int(start)
+        self.num_tokens = table.shape[1]
+        self.num_labels = int(labels.max()) + 1
+
+    def label(self, tokens: Tensor) -> Tensor:
+        """Return the labels of words.
+
+        Args:
+            tokens: (B, T) int64 in 0 … X − 1.
+
+        Returns:
+            (B, T) int64.
+
+        Raises:
+            RangeError: if a token is out of range.
+        """
+        words = check_tokens(tokens, self.num_tokens).contiguous().numpy()
+        states = np.empty_like(words)
+        run_table(self.table, words, self.start, states)
+        return torch.from_numpy(self.labels[states])
+
+    def sample(
+        self, num_words: int, length: int, generator: torch.Generator | None, *, fresh: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return uniformly random words and their labels, as `WordSource.sample`."""
+        tokens = torch.randint(self.num_tokens, (num_words, length), generator=generator)
+        return tokens, self.label(tokens)
+
+
+class GroupWords(MachineWords):
+    """Words over an alphabet of group elements, labelled by their running products x₁·x₂·…·x_t.
+
+    The group makes the labels; a learner sees token numbers and label numbers only.
+
+    Args:
+        group: a group; its table `mul` and its `identity` are read.
+        alphabet: "all" elements, "generators" (`group.generators`), or element ids.
+
+    Raises:
+        RangeError: if the alphabet names no element of the group.
+    """
+
+    def __init__(self, group: Any, alphabet: Any = "all") -> None:
+        elements = alphabet_of(group, alphabet)
+        mul = np.asarray(group.mul)
+        if elements.size and (elements.min() < 0 or elements.max() >= len(mul)):
+            raise RangeError(f"the alphabet must hold elements 0 … {len(mul) - 1}; one is not")
+        super().__init__(mul[:, elements], start=int(group.identity))
+        self.alphabet = elements
+
+
+def alphabet_of(group: Any, alphabet: Any) -> np.ndarray:
+    """Return the element of each token, (X,) int64, for "all", "generators" or element ids."""
+    if isinstance(alphabet, str):
+        if alphabet not in ("all", "generators"):
+            raise DomainError(
+                f"the alphabet must be 'all', 'generators' or element ids; given {alphabet!r}"
+            )
+        chosen = range(group.order) if alphabet == "all" else group.generators
+        return np.array(chosen, dtype=np.int64)
+    return np.asarray(alphabet, dtype=np.int64)
+
+
+class StoredWords:
+    """Labelled words of one length that were collected before; a part is kept for choosing.
+
+    Args:
+        tokens: (N, L) integers ≥ 0.
+        labels: (N, L) integers ≥ 0, the label after each token.
+        num_held_out: how many of the words, from the end, no gradient sees; by default a fifth.
+
+    Raises:
+        ShapeError: if the shapes differ, or there are fewer than two words.
+        DtypeError: if they are not integers.
+        RangeError: if a token or label is negative.
+        DomainError: if nothing is left on one side.
+    """
+
+    def __init__(self, tokens: Tensor, labels: Tensor, num_held_out: int | None = None) -> None:
+        if tokens.shape != labels.shape or tokens.ndim != 2 or min(tokens.shape) < 1:
+            raise ShapeError(
+                f"tokens and labels must both have shape (words, length), neither 0; given "
+                f"{tuple(tokens.shape)} and {tuple(labels.shape)}"
+            )
+        self.tokens = check_tokens(tokens, 2**31).contiguous()
+        self.labels = check_tokens(labels, 2**31).contiguous()
+        kept = max(1, len(tokens) // 5) if num_held_out is None else num_held_out
+        if not 1 <= kept < len(tokens):
+            raise DomainError(
+                f"between 1 and {len(tokens) - 1} of {len(tokens)} words can be held out; "
+                f"given {kept}"
+            )
+        self.num_held_out = kept
+        self.num_tokens = int(tokens.max()) + 1
+        self.num_labels = int(labels.max()) + 1
+        self.max_length: int | None = tokens.shape[1]
+
+    def sample(
+        self, num_words: int, length: int, generator: torch.Generator | None, *, fresh: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return beginnings of stored words, drawn with replacement, as `WordSource.sample`.
+
+        Fresh words are all those held out, each once, at most `num_words`.
+        """
+        split = len(self.tokens) - self.num_held_out
+        if fresh:
+            chosen = torch.arange(split, len(self.tokens))[:num_words]
+        else:
+            chosen = torch.randint(split, (num_words,), generator=generator)
+        return self.tokens[chosen, :length], self.labels[chosen, :length]
+
+
+def as_source(words: Any) -> WordSource:
+    """Return a source of words for what a user may give.
+
+    Args:
+        words: a `WordSource`; or (tokens, labels), two (N, L) integer tensors; or a group, whose
+            elements are the tokens.
+
+    Returns:
+        The source.
+
+    Raises:
+        DtypeError: if it is none of these.
+    """
+    if isinstance(words, WordSource):
+        return words
+    if isinstance(words, tuple) and len(words) == 2 and all(isinstance(w, Tensor) for w in words):
+        return StoredWords(*words)
+    if hasattr(words, "mul") and hasattr(words, "identity"):
+        return GroupWords(words)
+    raise DtypeError(
+        "words must be a WordSource, a pair of integer tensors (tokens, labels) or a group; "
+        f"given {type(words).__name__}"
+    )
