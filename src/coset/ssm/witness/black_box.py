@@ -1,0 +1,275 @@
+"""Witnesses against a torch module of which only answers, or answers and a state, are seen.
+
+Level A on states rounded to a grid, level C with the group's exponent as modulus, and level D:
+random words, half of them rearrangements of the other half. What is found is run before it counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coset.ssm.witness.commutators import commutator_pair
+from coset.ssm.witness.exact import with_common_end
+from coset.ssm.witness.result import LengthProbe, TrackingWitness
+from coset.ssm.witness.runners import ModuleRunner, flat_state, map_tensors
+from coset.ssm.witness.task import TrackingTask
+from coset.ssm.witness.words import Word
+
+__all__ = [
+    "compare",
+    "forgetting_pairs",
+    "grid_pairs",
+    "modulus_candidates",
+    "nested_pairs",
+    "probe_lengths",
+]
+
+MAX_GRID_STATES = 4096
+_BATCH = 4096
+_MAX_ENDING = 2**12
+
+
+def compare(
+    runner: ModuleRunner, task: TrackingTask, words: tuple[Word, Word], level: str, reason: str
+) -> TrackingWitness | None:
+    """Run two words; return a witness if the states are too close or too large.
+
+    Args:
+        runner: the model.
+        task: what it should track.
+        words: two words of different value.
+        level: for the record.
+        reason: for the record.
+
+    Returns:
+        The witness, or ``None`` if the model passes.
+    """
+    words = with_common_end(words)
+    ends = runner.ends(words)
+    distance = ends[0].distance(ends[1])
+    if distance <= task.resolution:
+        kind: Any = "same state" if distance == 0.0 else "too close"
+        return task.witness(kind, words, level, reason, distance=distance)
+    large = max(ends, key=lambda end: end.size)
+    if large.size > task.radius:
+        grown = words[ends.index(large)]
+        return task.witness(
+            "unbounded", (words[0], grown), level, "its state grows", growth=large.size
+        )
+    if ends[0].answer is not None and ends[0].answer == ends[1].answer:
+        shown = distance if math.isfinite(distance) else None
+        return task.witness("same answer", words, level, reason, distance=shown)
+    return None
+
+
+@torch.no_grad()
+def grid_pairs(
+    runner: ModuleRunner, task: TrackingTask, tried: list[str]
+) -> Iterator[tuple[Word, Word]]:
+    """Search states rounded to a grid of ε, breadth first; give words that meet in one cell.
+
+    Args:
+        runner: a model that shows its state.
+        task: what it should track.
+        tried: receives how far the search came.
+
+    Yields:
+        Pairs of words of different value, one for each cell that has two.
+    """
+    model: Any = runner.model
+    labels: dict[bytes, int] = {}
+    words: dict[bytes, tuple[int, ...]] = {}
+    frontier: list[tuple[tuple[int, ...], int]] = [((), int(task.group.identity))]
+    state = model.start_state(1)
+    _remember(_cells(state, task), frontier, labels, words)
+    tokens = torch.arange(task.num_tokens)
+    while frontier and len(labels) < MAX_GRID_STATES:
+        taken = frontier[: max(1, _BATCH // task.num_tokens)]
+        rows = torch.arange(len(taken)).repeat_interleave(task.num_tokens)
+        after = model.step(tokens.repeat(len(taken)), _rows(state, rows))[1]
+        reached = [
+            ((*path, x), int(task.label_table[value, x]))
+            for path, value in taken
+            for x in range(task.num_tokens)
+        ]
+        cells = _cells(after, task)
+        for cell, (path, value) in zip(cells, reached, strict=True):
+            if labels.get(cell, value) != value:
+                yield Word.of(path), Word.of(words[cell])
+        fresh = _remember(cells, reached, labels, words)
+        rest = torch.arange(len(taken), len(frontier))
+        frontier = frontier[len(taken) :] + [reached[i] for i in fresh]
+        state = _joined(_rows(state, rest), _rows(after, torch.tensor(fresh, dtype=torch.int64)))
+    done = "all" if not frontier else "the first"
+    tried.append(f"A: {done} {len(labels):,} states on a grid of {task.resolution:g}")
+
+
+def _cells(state: Any, task: TrackingTask) -> list[bytes]:
+    flat = flat_state(state)
+    scaled = np.stack((flat.real, flat.imag), -1) / task.resolution
+    cells = np.clip(np.nan_to_num(np.round(scaled)), -(2.0**62), 2.0**62).astype(np.int64)
+    return [row.tobytes() for row in cells]
+
+
+def _remember(
+    cells: list[bytes],
+    reached: list[tuple[Any, int]],
+    labels: dict[bytes, int],
+    words: dict[bytes, tuple[int, ...]],
+) -> list[int]:
+    """Note cells that are new; return their places."""
+    fresh: list[int] = []
+    for at, (cell, (path, value)) in enumerate(zip(cells, reached, strict=True)):
+        if cell not in labels:
+            labels[cell], words[cell] = value, path
+            fresh.append(at)
+    return fresh
+
+
+def _rows(state: Any, places: Tensor) -> Any:
+    """Return some rows of a nested state's batch."""
+    return map_tensors(lambda t: t[places], state)
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Concatenate two nested states along the batch."""
+    others: list[Tensor] = []
+    map_tensors(lambda t: others.append(t) or t, second)  # type: ignore[func-returns-value]
+    left = iter(others)
+    return map_tensors(lambda t: torch.cat((t, next(left))), first)
+
+
+def forgetting_pairs(task: TrackingTask, tried: list[str]) -> Iterator[tuple[Word, Word]]:
+    """Give two tokens of different value with longer and longer common endings.
+
+    Args:
+        task: what the model should track.
+        tried: receives how long they became.
+
+    Yields:
+        Pairs of words, none longer than 2¹² tokens or max_length.
+    """
+    values = task.letters
+    other = np.flatnonzero(values != values[0])
+    if not other.size:
+        return
+    every = Word.of(range(task.num_tokens))
+    most = min(task.max_length, _MAX_ENDING)
+    rounds = 1
+    while 1 + rounds * every.length <= most:
+        end = every**rounds
+        yield Word.of([int(other[0])]) + end, Word.of([0]) + end
+        rounds *= 4
+    tried.append(f"B: common endings of up to {every.length * rounds // 4:,} tokens")
+
+
+def modulus_candidates(task: TrackingTask) -> tuple[int, ...]:
+    """Return common moduli of phases that are worth a try: the group's exponent, and 12 with it.
+
+    Args:
+        task: what the model should track.
+
+    Returns:
+        One or two numbers.
+    """
+    exponent = int(task.group.exponent)
+    return tuple(dict.fromkeys((exponent, math.lcm(exponent, 12))))
+
+
+def nested_pairs(
+    task: TrackingTask, num_layers: int, tried: list[str]
+) -> Iterator[tuple[Word, Word]]:
+    """Give commutator words for so many layers.
+
+    Args:
+        task: what the model should track.
+        num_layers: k.
+        tried: receives why there are none.
+
+    Yields:
+        Pairs of words of different value, of at most max_length tokens.
+    """
+    for modulus in modulus_candidates(task):
+        pair = commutator_pair(task.group.mul, task.letters, [modulus] * num_layers)
+        if pair is None:
+            tried.append(f"C: the derived length is at most {num_layers}, so there is no such word")
+            return
+        words = with_common_end(pair)
+        longest = max(word.length for word in words)
+        if longest > task.max_length:
+            tried.append(f"C: words of {longest:,} tokens are too long")
+            continue
+        yield words
+        tried.append(f"C: words of {longest:,} tokens, for phases in Z{modulus}")
+
+
+@torch.no_grad()
+def probe_lengths(
+    runner: ModuleRunner,
+    task: TrackingTask,
+    *,
+    length: int,
+    num_words: int,
+    generator: torch.Generator | None = None,
+) -> tuple[LengthProbe, tuple[Word, Word] | None]:
+    """Read random words and rearrangements of them; compare all answers with the values.
+
+    Args:
+        runner: the model.
+        task: what it should track.
+        length: of the words, ≥ 1.
+        num_words: how many, ≥ 2.
+        generator: source of randomness.
+
+    Returns:
+        Accuracy by position, and the shortest two words of different value that end with the same
+        token and get the same answer, if there are some.
+    """
+    half = torch.randint(task.num_tokens, (num_words // 2, length), generator=generator)
+    shuffled = torch.stack([row[torch.randperm(length, generator=generator)] for row in half])
+    tokens = torch.cat((half, shuffled))
+    truth = task.group.prefix_products(tokens, alphabet=task.letters)
+    logits = runner.answers(tokens)
+    right = logits.gather(-1, truth[..., None])[..., 0]
+    others = logits.scatter(-1, truth[..., None], -math.inf)
+    margin = float((right - others.amax(-1)).min()) if logits.shape[-1] > 1 else math.inf
+    answers = logits.argmax(-1)
+    hits = (answers == truth).double().mean(0)
+    marks = sorted({min(length, 2**i) for i in range(length.bit_length() + 1)})
+    wrong = (hits < 1).nonzero()
+    probe = LengthProbe(
+        lengths=tuple(marks),
+        accuracies=tuple(float(hits[mark - 1]) for mark in marks),
+        margin=margin,
+        first_failing_length=int(wrong[0]) + 1 if wrong.numel() else None,
+        num_words=len(tokens),
+    )
+    return probe, _confused(tokens.numpy(), truth.numpy(), answers.numpy())
+
+
+def _confused(
+    tokens: np.ndarray, truth: np.ndarray, answers: np.ndarray
+) -> tuple[Word, Word] | None:
+    """Return the shortest prefixes with equal answers and last tokens but different values."""
+    length = tokens.shape[1]
+    when = np.broadcast_to(np.arange(length), tokens.shape)
+    order = np.lexsort((when.ravel(), tokens.ravel(), answers.ravel()))
+    key = (answers.astype(np.int64) * (tokens.max() + 1) + tokens).ravel()[order]
+    value, time = truth.ravel()[order], when.ravel()[order]
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    first = np.repeat(starts, np.diff(np.r_[starts, key.size]))
+    differs = np.flatnonzero(value != value[first])
+    if not differs.size:
+        return None
+    at = int(differs[time[differs].argmin()])
+    pair = (int(order[at]), int(order[first[at]]))
+    first_word, second_word = (
+        Word.of(tokens[place // length, : place % length + 1].tolist()) for place in pair
+    )
+    return first_word, second_word

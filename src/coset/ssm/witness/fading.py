@@ -1,0 +1,167 @@
+"""A cascade of exact phases with fading coordinates beside them: |a| < 1, gated from below."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from coset.core.errors import DomainError, ShapeError
+from coset.ssm.cascade import Cascade
+from coset.ssm.witness.finite import run_word
+from coset.ssm.witness.words import Word
+
+__all__ = ["FadingLayer", "FadingStack"]
+
+
+@dataclass(frozen=True, eq=False)
+class FadingLayer:
+    """Coordinates that forget: v ← a[c, x] ∘ v + b[c, x] + mix · (those of all layers below).
+
+    Attributes:
+        a: (C, X, d) complex128, |a| < 1; C is the number of codes of the phases below.
+        b: (C, X, d) complex128.
+        mix: (d, D) complex128, D the number of fading coordinates below.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    mix: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("a", "b", "mix"):
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.complex128).copy()
+            if not np.isfinite(array).all():
+                raise DomainError(f"{name} must be finite")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        if self.a.ndim != 3 or self.a.shape != self.b.shape:
+            raise ShapeError(
+                f"a and b must have shape (cells, tokens, d); given {self.a.shape}, {self.b.shape}"
+            )
+        if self.a.size and np.abs(self.a).max() >= 1:
+            raise DomainError(f"|a| must be < 1; given {np.abs(self.a).max()}")
+        if self.mix.ndim != 2 or self.mix.shape[0] != self.width:
+            raise ShapeError(f"mix must have shape ({self.width}, D); given {self.mix.shape}")
+
+    @property
+    def width(self) -> int:
+        """How many coordinates this layer has."""
+        return int(self.a.shape[2])
+
+
+@dataclass(frozen=True, eq=False)
+class FadingStack:
+    """A diagonal stack with phases that turn for ever and coordinates that contract.
+
+    Each layer is a `PhaseLayer` and a `FadingLayer`; both are gated by the phases below, and fading
+    coordinates also add those below them. All begin at 0. In a finite-precision sense only the
+    phases remember, so the stack tracks what its cascade tracks.
+
+    Attributes:
+        cascade: the phases.
+        fading: the fading coordinates of each layer of the cascade.
+    """
+
+    cascade: Cascade
+    fading: tuple[FadingLayer, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fading", tuple(self.fading))
+        if len(self.fading) != len(self.cascade.layers):
+            raise ShapeError(
+                f"each of the {len(self.cascade.layers)} layers must have its fading coordinates; "
+                f"given {len(self.fading)}"
+            )
+        below = 0
+        for place, (phases, fading) in enumerate(
+            zip(self.cascade.layers, self.fading, strict=True)
+        ):
+            if fading.a.shape[:2] != phases.increments.shape[:2] or fading.mix.shape[1] != below:
+                raise ShapeError(
+                    f"fading layer {place} must have {phases.increments.shape[:2]} cells and "
+                    f"tokens and {below} coordinates below; given {fading.a.shape[:2]} and "
+                    f"{fading.mix.shape[1]}"
+                )
+            below += fading.width
+
+    @property
+    def num_tokens(self) -> int:
+        """X."""
+        return self.cascade.num_tokens
+
+    @property
+    def width(self) -> int:
+        """How many fading coordinates there are in all."""
+        return sum(layer.width for layer in self.fading)
+
+    def transition(self, code: int, token: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the matrix and shift by which a token updates the fading coordinates.
+
+        Args:
+            code: of the phases just before it.
+            token: the token.
+
+        Returns:
+            A (D, D), lower triangular, and B (D,): v ← A v + B, over all layers.
+        """
+        slope = np.zeros((self.width, self.width), complex)
+        shift = np.zeros(self.width, complex)
+        cells = self._cells(code)
+        first = 0
+        for cell, layer in zip(cells, self.fading, strict=True):
+            rows = slice(first, first + layer.width)
+            slope[rows, rows] = np.diag(layer.a[cell, token])
+            # What is below is read after this token: its new value, not its old one.
+            slope[rows, :first] = layer.mix @ slope[:first, :first]
+            shift[rows] = layer.b[cell, token] + layer.mix @ shift[:first]
+            first += layer.width
+        return slope, shift
+
+    def _cells(self, code: int) -> list[int]:
+        """Return the code of the layers below each layer."""
+        sizes = [layer.num_states for layer in self.cascade.layers]
+        above = [int(np.prod(sizes[i:], dtype=np.int64)) for i in range(len(sizes))]
+        return [code // size for size in above]
+
+    def state(
+        self, word: Word, start: tuple[int, np.ndarray] | None = None
+    ) -> tuple[int, np.ndarray]:
+        """Return code and fading coordinates after a word in power form.
+
+        Args:
+            word: any length.
+            start: code and fading coordinates before it; code 0 and zeros if ``None``.
+
+        Returns:
+            The code of the phases, and (D,) complex128.
+
+        Raises:
+            RangeError: if a token is out of range.
+        """
+        word.check(self.num_tokens)
+
+        def action(code: int, token: int) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+            after = self.cascade.step(np.array([code]), np.array([token]))
+            return int(after[0]), self.transition(code, token)
+
+        identity = (np.eye(self.width, dtype=complex), np.zeros(self.width, complex))
+        code, fading = start if start is not None else (0, identity[1])
+        code, (slope, shift) = run_word(action, word, code, _compose, identity)
+        return code, slope @ fading + shift
+
+    def slowest(self) -> float:
+        """Return the largest |a| of all fading coordinates: how slowly they forget.
+
+        Returns:
+            A number in [0, 1); 0 without fading coordinates.
+        """
+        sizes = (np.abs(layer.a).max(initial=0.0) for layer in self.fading)
+        return float(max(itertools.chain([0.0], sizes)))
+
+
+def _compose(
+    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    return second[0] @ first[0], second[0] @ first[1] + second[1]
