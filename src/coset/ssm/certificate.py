@@ -1,0 +1,182 @@
+"""The proof that a cascade tracks a group: every (state, token) pair, checked in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from coset.core.errors import DomainError
+from coset.core.results import Certificate
+from coset.ssm.cascade import Cascade
+from coset.ssm.phase_layer import PhaseLayer
+
+__all__ = ["TrackerCertificate", "first_failure", "label_codes", "merged_values"]
+
+# So many (state, token) pairs are checked at a time.
+_CHUNK = 2**22
+
+
+def first_failure(
+    cascade: Cascade, elements: np.ndarray, products: np.ndarray, identity: int
+) -> dict[str, int] | None:
+    """Check every (state, token) pair: the state after the token must name the product.
+
+    If code 0 names the identity and elements[step(c, x)] = elements[c]·x for every code c that
+    names an element and every token x, then by induction the cascade is right on every word.
+
+    Args:
+        cascade: the cascade.
+        elements: (num_codes,) the element that each code names, −1 for none.
+        products: (n, X) y·x for every element y and token x.
+        identity: the element of the empty word.
+
+    Returns:
+        The first pair that fails, as {"code", "token", "expected", "found"}, or ``None``.
+
+    Claims: ssm.C2.
+    """
+    if elements[0] != identity:
+        return {"code": 0, "token": -1, "expected": identity, "found": int(elements[0])}
+    codes = np.flatnonzero(elements >= 0)
+    tokens = np.arange(cascade.num_tokens)[None]
+    width = max(1, _CHUNK // max(1, cascade.num_tokens))
+    for begin in range(0, len(codes), width):
+        part = codes[begin : begin + width, None]
+        found = elements[cascade.step(part, tokens)]
+        expected = products[elements[part[:, 0]]]
+        if not np.array_equal(found, expected):
+            row, x = (int(i) for i in np.argwhere(found != expected)[0])
+            return {
+                "code": int(part[row, 0]),
+                "token": x,
+                "expected": int(expected[row, x]),
+                "found": int(found[row, x]),
+            }
+    return None
+
+
+def label_codes(cascade: Cascade, products: np.ndarray, identity: int) -> np.ndarray:
+    """Return the element that each reachable code names, or say that two share one.
+
+    Args:
+        cascade: any cascade.
+        products: (n, X) y·x for every element y and token x.
+        identity: the element of the empty word.
+
+    Returns:
+        (num_codes,) int64: the element, −1 where no word leads.
+
+    Raises:
+        DomainError: if some code is reached by words of different value; no decoder can be right.
+
+    Complexity: O(reachable codes · X).
+    """
+    elements, conflict = merged_values(cascade, products, identity)
+    if conflict is not None:
+        code, one, other = conflict
+        raise DomainError(
+            f"each state must be reached by words of one value; code {code} is reached by words of "
+            f"value {one} and of value {other}: the cascade does not track the group"
+        )
+    return elements
+
+
+def merged_values(
+    cascade: Cascade, products: np.ndarray, identity: int
+) -> tuple[np.ndarray, tuple[int, int, int] | None]:
+    """Search all reachable (code, value) pairs for a code with two values.
+
+    Args:
+        cascade: any cascade.
+        products: (n, X) y·x for every element y and token x.
+        identity: the element of the empty word.
+
+    Returns:
+        (num_codes,) int64 the first value found for each code, −1 where no word leads; and the
+        first conflict (code, value, other value), or ``None``.
+    """
+    elements = np.full(cascade.num_codes, -1, dtype=np.int64)
+    elements[0] = identity
+    frontier = np.zeros(1, dtype=np.int64)
+    tokens = np.arange(cascade.num_tokens)[None]
+    while frontier.size:
+        after = cascade.step(frontier[:, None], tokens).ravel()
+        values = products[elements[frontier]].ravel()
+        new = elements[after] < 0
+        # Of several new arrivals at one code the first is kept; the others are compared with it.
+        elements[after[new][::-1]] = values[new][::-1]
+        wrong = np.flatnonzero(elements[after] != values)
+        if wrong.size:
+            code = int(after[wrong[0]])
+            return elements, (code, int(elements[code]), int(values[wrong[0]]))
+        frontier = np.unique(after[new])
+    return elements, None
+
+
+@dataclass(frozen=True)
+class TrackerCertificate(Certificate):
+    """Proof that a cascade tracks a group at every length: all (state, token) pairs.
+
+    Attributes:
+        group: the group's name.
+        products: (n, X) int64, y·x for every element y and token x.
+        identity: the element of the empty word.
+        moduli: the moduli of each layer.
+        increments: Θ of each layer.
+        resets: the resets of each layer, ``None`` where it has none.
+        elements: (num_codes,) int64, the element that each code names, −1 for none.
+    """
+
+    group: str
+    products: Tensor
+    identity: int
+    moduli: tuple[tuple[int, ...], ...]
+    increments: tuple[Tensor, ...]
+    resets: tuple[Tensor | None, ...]
+    elements: Tensor
+
+    @property
+    def num_pairs(self) -> int:
+        """How many (state, token) pairs are checked."""
+        return int((self.elements >= 0).sum()) * self.products.shape[1]
+
+    def failure(self) -> Mapping[str, int] | None:
+        """Return the first pair that fails, or ``None``.
+
+        Returns:
+            {"code", "token", "expected", "found"}, or ``None``.
+        """
+        layers = tuple(
+            PhaseLayer(m, i.numpy(), None if r is None else r.numpy())
+            for m, i, r in zip(self.moduli, self.increments, self.resets, strict=True)
+        )
+        cascade = Cascade(layers, self.products.shape[1])
+        return first_failure(cascade, self.elements.numpy(), self.products.numpy(), self.identity)
+
+    def verify(self) -> bool:
+        """Check all pairs from the stored tables alone.
+
+        Returns:
+            Whether the cascade is right on every word.
+
+        Claims: ssm.C1, ssm.C2.
+        """
+        return self.failure() is None
+
+    def explain(self) -> str:
+        """Say what was checked.
+
+        Returns:
+            One sentence.
+        """
+        failure = self.failure()
+        pairs = f"{self.num_pairs:,} (state, token) pairs"
+        if failure is None:
+            return (
+                f"code 0 names the identity of {self.group}, and at all {pairs} the next state "
+                f"names the product: right on every word, of any length"
+            )
+        return f"{self.group}: of {pairs} this one fails: {dict(failure)}"

@@ -1,0 +1,178 @@
+"""The compiled layers with gates that ReLU layers compute: weights that can be trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from coset.core.errors import UnsupportedError
+from coset.ssm.phase_layer import check_tokens
+from coset.ssm.phasor_modules import PhasorTracker, unit_points
+from coset.ssm.tracker_module import check_size
+
+if TYPE_CHECKING:
+    from coset.ssm.tracker import CompiledTracker
+
+__all__ = ["MLPTracker", "ReluGate"]
+
+# How much a hidden unit gains from its own token: as much as from one phase that agrees, at most.
+_TOKEN = 2.0
+# Rows of hidden units are computed in parts of about this many numbers where no gradient is asked.
+_CHUNK = 2**24
+
+
+class ReluGate(nn.Module):
+    """Phases of a layer from the current states below and the token, by hidden units of steps.
+
+    Unit (q, x) has u = (4/δ)(Σ_j Re(h_j·conj ζ_j(q)) + 2·1[token = x] − (D + 2 − δ/2)) with D
+    phases below and δ = 1 − cos(2π/m) for their largest modulus m (2 if there are none), and puts
+    out relu(u + ½) − relu(u − ½): exactly 1 at its own state and token and exactly 0 elsewhere,
+    unless the score is off by more than 0.375 δ. The phase is 2π·Σ steps·Θ′/m.
+
+    Args:
+        num_cells: how many states the layers below have.
+        num_tokens: X.
+        num_below: D, how many phases the layers below have.
+        num_phases: r, how many phases the layer turns.
+        dtype: of the weights.
+    """
+
+    def __init__(
+        self, num_cells: int, num_tokens: int, num_below: int, num_phases: int, dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        hidden = num_cells * num_tokens
+        check_size(hidden * (2 * num_below + num_tokens + num_phases + 1), "a ReLU gate")
+        self.lower = nn.Parameter(torch.zeros(hidden, 2 * num_below, dtype=dtype))
+        self.token = nn.Parameter(torch.zeros(hidden, num_tokens, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(hidden, dtype=dtype))
+        self.phase = nn.Parameter(torch.zeros(num_phases, hidden, dtype=dtype))
+
+    def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
+        """Return the angles by which the layer turns.
+
+        Args:
+            features: (…, 2D) real and imaginary parts of the current states below.
+            tokens: (…) int64.
+
+        Returns:
+            (…, r) angles.
+        """
+        flat, words = features.reshape(tokens.numel(), features.shape[-1]), tokens.reshape(-1)
+        if torch.is_grad_enabled() or flat.shape[0] * len(self.bias) <= _CHUNK:
+            angles = self._angles(flat, words)
+        else:
+            rows = max(1, _CHUNK // len(self.bias))
+            parts = zip(flat.split(rows), words.split(rows), strict=True)
+            angles = torch.cat([self._angles(f, x) for f, x in parts])
+        return angles.reshape(*tokens.shape, len(self.phase))
+
+    def _angles(self, features: Tensor, tokens: Tensor) -> Tensor:
+        rows = nn.functional.embedding(tokens, self.token.T)
+        u = torch.addmm(rows + self.bias, features, self.lower.T)
+        return (torch.relu(u + 0.5) - torch.relu(u - 0.5)) @ self.phase.T
+
+    @torch.no_grad()
+    def solve(self, below: np.ndarray, largest: int, increments: np.ndarray, moduli: Any) -> None:
+        """Set the weights that compute Θ′.
+
+        Args:
+            below: (C, D) complex points ζ of the states of the layers below.
+            largest: the largest modulus below, 1 if there is none.
+            increments: (C, X, r) Θ′.
+            moduli: the r moduli of the layer.
+        """
+        (cells, depth), num_tokens = below.shape, increments.shape[1]
+        delta = 2.0 if depth == 0 else 1.0 - math.cos(2 * math.pi / max(2, largest))
+        scale = 4.0 / delta
+        parts = np.stack([below.real, below.imag], -1).reshape(cells, 2 * depth)
+        self.lower.copy_(torch.from_numpy(scale * parts.repeat(num_tokens, 0)))
+        letters = np.tile(np.eye(num_tokens), (cells, 1))
+        self.token.copy_(torch.from_numpy(scale * _TOKEN * letters))
+        self.bias.fill_(-scale * (depth + _TOKEN - delta / 2))
+        # Angles in (−π, π]: a unit that is slightly off turns the layer as little as it can.
+        steps = increments.reshape(-1, len(moduli)) / np.array(moduli, dtype=float)
+        angles = 2 * np.pi * np.where(steps > 0.5, steps - 1, steps)
+        self.phase.copy_(torch.from_numpy(np.ascontiguousarray(angles.T)))
+
+
+class MLPTracker(PhasorTracker):
+    """A tracker whose gates are ReLU layers and whose decoder is linear: ordinary weights.
+
+    Exact at its start, and free to be trained: what training does to an exact solution can be
+    measured. The states are complex, h ← exp(iφ)∘h, φ from a `ReluGate` on the current states.
+
+    Claims: ssm.C2, ssm.C7.
+    """
+
+    file_class = "ssm.MLPTracker"
+    default_dtype = "float32"
+    dtypes = ("float32", "float64")
+
+    def __init__(self, *, dtype: str = "float32", **arguments: Any) -> None:
+        super().__init__(dtype=dtype, **arguments)
+        if any(self.has_resets):
+            raise UnsupportedError(
+                "mode 'mlp' holds no resets; use the modes complex, int or table"
+            )
+        real = self.points.dtype
+        gates, cells, below = [], 1, 0
+        for moduli in self.moduli:
+            gates.append(ReluGate(cells, self.num_tokens, below, len(moduli), real))
+            cells, below = cells * math.prod(moduli), below + len(moduli)
+        self.gates = nn.ModuleList(gates)
+        self.decoder = nn.Parameter(torch.zeros(self.num_labels, 2 * below, dtype=real))
+
+    def fill(self, tracker: CompiledTracker) -> None:
+        """Set the weights that track exactly.
+
+        Args:
+            tracker: what `build_module` was given.
+
+        Raises:
+            UnsupportedError: if some element has several codes or none: no linear decoder.
+        """
+        super().fill(tracker)
+        if not np.array_equal(np.sort(tracker.elements), np.arange(self.num_labels)):
+            raise UnsupportedError(
+                "mode 'mlp' needs exactly one code for each element of the group, so that a linear "
+                "decoder tells them apart; use the mode complex, or compile the subgroup itself"
+            )
+        cascade, moduli = tracker.cascade, tracker.cascade.moduli
+        for place, gate in enumerate(self.gates):
+            assert isinstance(gate, ReluGate)
+            lower = cascade.below(place)
+            phases = lower.decode(np.arange(lower.num_codes))
+            points = unit_points(phases, np.array(lower.moduli, dtype=np.int64))
+            increments = cascade.current_increments(place)
+            gate.solve(points, max(lower.moduli, default=1), increments, self.moduli[place])
+        with torch.no_grad():
+            codes = torch.from_numpy(tracker.codes.copy())
+            self.decoder.copy_(self.points[codes].reshape(self.num_labels, 2 * len(moduli)))
+
+    def layer_transition(
+        self, index: int, lower: Sequence[Tensor], tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return a and b of one layer, for tokens and current states below.
+
+        Args:
+            index: which layer, 0 the lowest.
+            lower: the states of the layers below after the token, each (…, r) complex.
+            tokens: (…) integers.
+
+        Returns:
+            a = exp(iφ), complex, (…, r), and b, (r,) zeros.
+        """
+        self._check_lower(index, lower)
+        tokens = check_tokens(tokens, self.num_tokens)
+        angles = self.gates[index](self._features(lower, tokens.shape), tokens)
+        a = torch.polar(torch.ones_like(angles), angles)
+        return a, a.new_zeros(a.shape[-1])
+
+    def _logits(self, states: Sequence[Tensor], shape: torch.Size) -> Tensor:
+        return self._features(states, shape) @ self.decoder.T

@@ -1,0 +1,376 @@
+"""Compiled trackers in floats: phases as points of the unit circle, complex or real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coset.core.errors import RangeError, ShapeError, UnsupportedError
+from coset.scan import scan
+from coset.ssm.phase_layer import check_tokens
+from coset.ssm.tracker_module import Tracker
+
+if TYPE_CHECKING:
+    from coset.ssm.tracker import CompiledTracker
+
+__all__ = ["ComplexTracker", "PhasorTracker", "RealTracker"]
+
+# The precisions that hold phases apart for long; bfloat16 loses Z_60 after about 180 tokens.
+_COMPLEX = {"float32": "complex64", "float64": "complex128"}
+
+
+class PhasorTracker(Tracker):
+    """What the float modules share: layers h ← a∘h + b from h = 1, run one after another.
+
+    The decoder is linear in the real and imaginary parts: logit_g = Σ_j Re(h_j·conj ζ_j(g)) with
+    ζ_j(g) = exp(2πi·s_j(g)/m_j), largest at g alone.
+
+    Args:
+        dtype: name of the dtype.
+        **arguments: those of `Tracker`.
+
+    Raises:
+        UnsupportedError: if the dtype is too coarse to hold phases apart.
+    """
+
+    default_dtype: ClassVar[str]
+    dtypes: ClassVar[tuple[str, ...]]
+    points: Tensor
+
+    def __init__(self, *, dtype: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if dtype not in self.dtypes:
+            raise UnsupportedError(
+                f"the dtype of this mode must be {' or '.join(self.dtypes)}; given {dtype}; half "
+                f"precision mistakes phases of Z60 after about a hundred tokens; modes int and "
+                f"table are exact at every length"
+            )
+        self.dtype_name = dtype
+        self.complex_dtype: torch.dtype = getattr(torch, _COMPLEX.get(dtype, dtype))
+        num_phases = sum(len(m) for m in self.moduli)
+        shape = (len(self.elements), num_phases, 2)
+        self.register_buffer("points", torch.zeros(shape, dtype=self.complex_dtype.to_real()))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments that build the module again, as JSON values."""
+        return {**super().arguments, "dtype": self.dtype_name}
+
+    def fill(self, tracker: CompiledTracker) -> None:
+        """Take over the tables of a tracker with the same arguments.
+
+        Args:
+            tracker: what `build_module` was given.
+        """
+        super().fill(tracker)
+        phases = tracker.cascade.decode(np.arange(tracker.cascade.num_codes))
+        circle = unit_points(phases, np.array(tracker.cascade.moduli, dtype=np.int64))
+        self.points.copy_(torch.from_numpy(np.stack([circle.real, circle.imag], -1)))
+
+    def layer_transition(
+        self, index: int, lower: Sequence[Tensor], tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return a and b of one layer; see the subclasses."""
+        raise NotImplementedError
+
+    def _check_lower(self, index: int, lower: Sequence[Tensor]) -> None:
+        if not 0 <= index < len(self.moduli):
+            raise RangeError(f"index must lie in 0 … {len(self.moduli) - 1}; given {index}")
+        if len(lower) != index:
+            raise ShapeError(
+                f"lower must hold the states of the {index} layers below; given {len(lower)}"
+            )
+
+    def states(self, tokens: Tensor, start: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Return the states of all layers after each token.
+
+        Args:
+            tokens: (…, T) integers.
+            start: one (…, r) a layer, or ``None`` for the start.
+
+        Returns:
+            One (…, T, r) complex a layer.
+        """
+        tokens = check_tokens(tokens, self.num_tokens)
+        begin = self.start_state(*tokens.shape[:-1]) if start is None else start
+        states: list[Tensor] = []
+        for index, before in enumerate(begin):
+            a, b = self.layer_transition(index, states, tokens)
+            states.append(scan(a, b, before))
+        return states
+
+    def start_state(self, *batch: int) -> tuple[Tensor, ...]:
+        """Return the state before the first token: every phase 0, every h = 1.
+
+        Args:
+            *batch: sizes of the batch dimensions; none for a single word.
+
+        Returns:
+            One (*batch, r) complex a layer.
+        """
+        device = self.points.device
+        return tuple(
+            torch.ones(*batch, len(m), dtype=self.complex_dtype, device=device) for m in self.moduli
+        )
+
+    def step(self, tokens: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Read one token a word.
+
+        Args:
+            tokens: (…) integers.
+            state: what `start_state` or `step` returned.
+
+        Returns:
+            (…, n) logits, and the state after the token.
+        """
+        tokens = check_tokens(tokens, self.num_tokens)
+        after: list[Tensor] = []
+        for index, before in enumerate(state):
+            a, b = self.layer_transition(index, after, tokens)
+            after.append(a * before + b)
+        return self._logits(after, tokens.shape), tuple(after)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return logits Σ_j Re(h_j·conj ζ_j) after each token.
+
+        Args:
+            tokens: (…, T) integers in 0 … X − 1.
+
+        Returns:
+            (…, T, n) real.
+        """
+        return self._logits(self.states(tokens), tokens.shape)
+
+    def _features(self, states: Sequence[Tensor], shape: torch.Size) -> Tensor:
+        """Return real and imaginary parts of all states, (…, 2R)."""
+        if not states:
+            return self.points.new_zeros(*shape, 0)
+        return torch.view_as_real(torch.cat(list(states), -1)).flatten(-2)
+
+    def _logits(self, states: Sequence[Tensor], shape: torch.Size) -> Tensor:
+        scores = self._features(states, shape) @ self.points.flatten(1).T
+        named = self.elements >= 0
+        lowest = -float(self.points.shape[1]) - 1.0
+        logits = scores.new_full((*shape, self.num_labels), lowest)
+        # A label that several codes name gets the largest score; one that none names the lowest.
+        places = self.elements[named].expand(*shape, -1)
+        return logits.scatter_reduce(-1, places, scores[..., named], "amax")
+
+
+def unit_points(phases: np.ndarray, moduli: np.ndarray) -> np.ndarray:
+    """Return exp(2πi·s/m) in double precision, exactly ±1 and ±i where that is the value.
+
+    Args:
+        phases: (…, r) int64.
+        moduli: (r,) int64.
+
+    Returns:
+        (…, r) complex128.
+    """
+    points = np.exp(2j * np.pi * phases / moduli)
+    quarter, rest = np.divmod(4 * phases, moduli)
+    exact = np.array([1, 1j, -1, -1j])[quarter % 4]
+    found: np.ndarray = np.where(rest == 0, exact, points)
+    return found
+
+
+class ComplexTracker(PhasorTracker):
+    """The compiled layers as the theorem writes them: h ← a∘h, a = exp(2πi·Θ′/m), h₀ = 1.
+
+    The gate Θ′ reads the token and the current states below, rounded to the nearest phases, so no
+    error passes from layer to layer; each layer's own phase drifts by rounding only.
+
+    Claims: ssm.C1, ssm.C2.
+    """
+
+    file_class = "ssm.ComplexTracker"
+    default_dtype = "complex64"
+    dtypes = ("complex64", "complex128")
+
+    def __init__(self, *, dtype: str = "complex64", **arguments: Any) -> None:
+        super().__init__(dtype=dtype, **arguments)
+        for place in range(len(self.moduli)):
+            shape = self._table("increments", place).shape
+            empty = torch.zeros(shape, dtype=self.complex_dtype)
+            self.register_buffer(f"rotations_{place}", empty)
+            if self.has_resets[place]:
+                self.register_buffer(f"targets_{place}", empty.clone())
+
+    def fill(self, tracker: CompiledTracker) -> None:
+        """Take over the tables of a tracker with the same arguments.
+
+        Args:
+            tracker: what `build_module` was given.
+
+        Raises:
+            UnsupportedError: if current states below a layer do not determine its action.
+        """
+        super().fill(tracker)
+        for place, layer in enumerate(tracker.layers):
+            moduli = np.array(layer.moduli, dtype=np.int64)
+            turns = unit_points(tracker.cascade.current_increments(place), moduli)
+            fixed = tracker.cascade.current_resets(place)
+            if fixed is not None:
+                targets = np.where(fixed >= 0, unit_points(fixed, moduli), 0)
+                turns = np.where(fixed >= 0, 0, turns)
+                self._table("targets", place).copy_(torch.from_numpy(targets))
+            self._table("rotations", place).copy_(torch.from_numpy(turns))
+
+    def layer_transition(
+        self, index: int, lower: Sequence[Tensor], tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return a and b of one layer, for tokens and current states below.
+
+        Args:
+            index: which layer, 0 the lowest.
+            lower: the states of the layers below after the token, each (…, r) complex.
+            tokens: (…) integers.
+
+        Returns:
+            a and b, complex, (…, r) each; b is (r,) zeros in a layer without resets.
+        """
+        self._check_lower(index, lower)
+        tokens = check_tokens(tokens, self.num_tokens)
+        cells = torch.zeros_like(tokens)
+        for moduli, state in zip(self.moduli, lower, strict=False):
+            cells = nearest_codes(state, moduli, cells)
+        a = self._table("rotations", index)[cells, tokens]
+        if self.has_resets[index]:
+            return a, self._table("targets", index)[cells, tokens]
+        return a, a.new_zeros(a.shape[-1])
+
+    def track(self, tokens: Tensor) -> Tensor:
+        """Return the product so far after each token: the element of the nearest phases.
+
+        Args:
+            tokens: (…, T) integers in 0 … X − 1.
+
+        Returns:
+            (…, T) int64 element ids, −1 where the nearest phases name none.
+        """
+        codes = torch.zeros_like(check_tokens(tokens, self.num_tokens))
+        for moduli, state in zip(self.moduli, self.states(tokens), strict=True):
+            codes = nearest_codes(state, moduli, codes)
+        return self.elements[codes]
+
+
+def nearest_codes(state: Tensor, moduli: Sequence[int], codes: Tensor) -> Tensor:
+    """Append the phases nearest to points of the circle to codes of the layers below.
+
+    Args:
+        state: (…, r) complex.
+        moduli: r moduli.
+        codes: (…) int64.
+
+    Returns:
+        (…) int64.
+    """
+    for j, m in enumerate(moduli):
+        turns = state[..., j].angle() * (m / (2 * torch.pi))
+        codes = codes * m + turns.round().long() % m
+    return codes
+
+
+class RealTracker(ComplexTracker):
+    """The same layers in real numbers: ±1 for modulus 2, plane rotations for larger ones.
+
+    A layer's state is (signs, cosines, sines): one real number for each phase of modulus 1 or 2,
+    and two for each other one, turned by [[cos, −sin], [sin, cos]].
+
+    Claims: ssm.C2.
+    """
+
+    file_class = "ssm.RealTracker"
+    default_dtype = "float32"
+    dtypes = ("float32", "float64")
+
+    def __init__(self, *, dtype: str = "float32", **arguments: Any) -> None:
+        super().__init__(dtype=dtype, **arguments)
+        self.signed = [[j for j, m in enumerate(s) if m <= 2] for s in self.moduli]
+        self.planar = [[j for j, m in enumerate(s) if m > 2] for s in self.moduli]
+
+    def states(self, tokens: Tensor, start: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Return the states of all layers after each token.
+
+        Args:
+            tokens: (…, T) integers.
+            start: one (…, d) a layer, or ``None`` for the start.
+
+        Returns:
+            One (…, T, d) real a layer.
+        """
+        tokens = check_tokens(tokens, self.num_tokens)
+        begin = self.start_state(*tokens.shape[:-1]) if start is None else start
+        below: list[Tensor] = []
+        states: list[Tensor] = []
+        for index, before in enumerate(begin):
+            a, b = super().layer_transition(index, below, tokens)
+            num = len(self.signed[index])
+            one, many = self.signed[index], self.planar[index]
+            signs = scan(a[..., one].real, b[..., one].real, before[..., :num])
+            cos, sin = before[..., num:].chunk(2, -1)
+            # [[c, −s], [s, c]] acts on the plane as c + is on complex numbers.
+            turned = scan(a[..., many], b[..., many], torch.complex(cos, sin))
+            states.append(torch.cat([signs, turned.real, turned.imag], -1))
+            below.append(self._as_complex(index, states[-1]))
+        return states
+
+    def _as_complex(self, index: int, state: Tensor) -> Tensor:
+        one, many = self.signed[index], self.planar[index]
+        cos, sin = state[..., len(one) :].chunk(2, -1)
+        found = torch.zeros(
+            *state.shape[:-1], len(one) + len(many), dtype=self.complex_dtype, device=state.device
+        )
+        found[..., one] = state[..., : len(one)].to(self.complex_dtype)
+        found[..., many] = torch.complex(cos.contiguous(), sin.contiguous())
+        return found
+
+    def start_state(self, *batch: int) -> tuple[Tensor, ...]:
+        """Return the state before the first token: signs 1, cosines 1, sines 0.
+
+        Args:
+            *batch: sizes of the batch dimensions; none for a single word.
+
+        Returns:
+            One (*batch, d) real a layer.
+        """
+        ones = self.points.new_ones
+        return tuple(
+            torch.cat([ones(*batch, len(s) + len(p)), ones(*batch, len(p)) * 0], -1)
+            for s, p in zip(self.signed, self.planar, strict=True)
+        )
+
+    def step(self, tokens: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Read one token a word.
+
+        Args:
+            tokens: (…) integers.
+            state: what `start_state` or `step` returned.
+
+        Returns:
+            (…, n) logits, and the state after the token.
+        """
+        after = self.states(tokens[..., None], state)
+        logits = self._logits(after, tokens[..., None].shape)[..., 0, :]
+        return logits, tuple(s[..., 0, :] for s in after)
+
+    def _features(self, states: Sequence[Tensor], shape: torch.Size) -> Tensor:
+        return super()._features([self._as_complex(i, s) for i, s in enumerate(states)], shape)
+
+    def track(self, tokens: Tensor) -> Tensor:
+        """Return the product so far after each token: the element of the nearest phases.
+
+        Args:
+            tokens: (…, T) integers in 0 … X − 1.
+
+        Returns:
+            (…, T) int64 element ids.
+        """
+        codes = torch.zeros_like(check_tokens(tokens, self.num_tokens))
+        for index, state in enumerate(self.states(tokens)):
+            codes = nearest_codes(self._as_complex(index, state), self.moduli[index], codes)
+        return self.elements[codes]
