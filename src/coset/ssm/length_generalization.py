@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from coset.core.errors import ConfigError, ShapeError
 from coset.core.results import Record
+from coset.groups import Group
+from coset.ssm.alphabet import Alphabet
 from coset.ssm.layers import check_size
 from coset.ssm.word_problem import WordProblem
-
-if TYPE_CHECKING:
-    from coset.groups import Group
 
 __all__ = ["LengthTable", "length_generalization"]
 
@@ -89,7 +87,7 @@ def length_generalization(
     *,
     num_words: int = 256,
     metric: Metric = "all",
-    alphabet: str | Sequence[int] | np.ndarray = "all",
+    alphabet: Alphabet = "all",
     batch_size: int = 64,
     generator: torch.Generator | None = None,
 ) -> LengthTable:
@@ -106,7 +104,7 @@ def length_generalization(
         num_words: how many words.
         metric: "all": mean over all positions up to the length; "last": that position only.
         alphabet: what tokens stand for, as in `WordProblem`.
-        batch_size: words in memory at a time; changes no number.
+        batch_size: words that the model reads at a time; changes no number.
         generator: source of randomness; torch's own if ``None``.
 
     Returns:
@@ -132,13 +130,15 @@ def length_generalization(
     check_size("batch_size", batch_size)
     problem = WordProblem(group, wanted[-1], alphabet=alphabet, split="all")
     device = _device_of(model)
-    scores: list[Tensor] = []
-    for first in range(0, num_words, batch_size):
-        size = min(batch_size, num_words - first)
-        tokens, labels = problem.sample(size, generator=generator)
-        right = _right(model, tokens.to(device), labels.to(device), problem.num_labels).cpu()
-        scores.append(_scores(right, wanted, metric))
-    score = torch.cat(scores)
+    # All words are drawn at once, so that the batch size does not move the generator.
+    words, labels = problem.sample(num_words, generator=generator)
+    batches = zip(words.split(batch_size), labels.split(batch_size), strict=True)
+    score = torch.cat(
+        [
+            _scores(_right(model, x.to(device), y.to(device), problem.num_labels), wanted, metric)
+            for x, y in batches
+        ]
+    )
     means = score.mean(0)
     spread = score.std(0) if num_words > 1 else torch.full_like(means, math.nan)
     return LengthTable(
@@ -151,7 +151,8 @@ def length_generalization(
 
 
 def _scores(right: Tensor, lengths: Sequence[int], metric: str) -> Tensor:
-    """Return (N, number of lengths) float64: each word's score at each length."""
+    """Return (N, number of lengths) float64: each word's score at each length, on the CPU."""
+    right = right.cpu()
     ends = torch.tensor(lengths) - 1
     if metric == "last":
         return right[:, ends].double()
