@@ -132,7 +132,7 @@ def length_generalization(
     device = _device_of(model)
     # All words are drawn at once, so that the batch size does not move the generator.
     words, labels = problem.sample(num_words, generator=generator)
-    batches = zip(words.split(batch_size), labels.split(batch_size), strict=True)
+    batches = zip(torch.split(words, batch_size), torch.split(labels, batch_size), strict=True)
     score = torch.cat(
         [
             _scores(_right(model, x.to(device), y.to(device), problem.num_labels), wanted, metric)

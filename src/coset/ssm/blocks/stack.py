@@ -50,6 +50,7 @@ class BlockStack(nn.Module):
     Claims: ssm.C7.
 
     Example:
+        >>> import torch
         >>> model = BlockStack(6, 6, "m|a", d_model=16, d_state=4)
         >>> model(torch.tensor([[0, 1, 5]])).shape, model.letters
         (torch.Size([1, 3, 6]), 'pc')
