@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.scan import phase_scan
 from coset.ssm.phase_layer import PhaseLayer, check_tokens
 
-__all__ = ["Cascade", "PhaseLayer", "check_tokens"]
+__all__ = ["Cascade", "PhaseLayer", "check_tokens", "walk_table"]
 
 # Codes and sums of increments are 64-bit integers.
 MAX_CODES = 2**62
 # A table of transitions has num_codes · num_tokens entries of 8 bytes.
 MAX_TABLE = 2**27
+# Words are run by the table of transitions if it has at most this many entries, 8 MB.
+SMALL_TABLE = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +144,7 @@ class Cascade:
         return self._table
 
     def run(self, tokens: Tensor, start: Tensor | int = 0) -> Tensor:
-        """Return the code after each token: layer by layer, each one a sum over time.
+        """Return the code after each token, by a table if it is small, else layer by layer.
 
         Args:
             tokens: (…, T) int64.
@@ -160,25 +163,33 @@ class Cascade:
         if tokens.ndim == 0:
             raise ShapeError("tokens must have shape (…, T), time last; given a single number")
         begin = self._start(start, tokens)
-        codes, cells = torch.zeros_like(tokens), torch.zeros_like(tokens)
+        if tokens.device.type == "cpu" and self.num_codes * self.num_tokens <= SMALL_TABLE:
+            return walk_table(self._table_tensor, tokens, begin)
+        return self._run_layers(tokens, begin)
+
+    def _run_layers(self, tokens: Tensor, begin: Tensor) -> Tensor:
+        """Return the codes layer by layer: each one a sum over time, gated by those below."""
+        radices = torch.as_tensor(self.radices.copy(), device=tokens.device)
+        top = torch.tensor(self.moduli, dtype=torch.int64, device=tokens.device)
+        phases_begin = begin[..., None] // radices % top
+        codes, cells, first = torch.zeros_like(tokens), torch.zeros_like(tokens), 0
         for place, layer in enumerate(self.layers):
             increments, resets = self._tensors(place, tokens.device)
-            moduli = torch.tensor(layer.moduli, device=tokens.device)
-            first = self._first(place)
-            kept = begin[..., first : first + layer.num_phases]
-            added = increments[cells, tokens]
+            part = slice(first, first + layer.num_phases)
+            first += layer.num_phases
+            if not layer.num_phases:
+                continue
+            kept = phases_begin[..., part]
             fixed = None if resets is None else resets[cells, tokens]
-            phases = _accumulate(added, moduli, kept, fixed)
-            before = torch.cat([kept[..., None, :], phases[..., :-1, :]], -2)[
-                ..., : tokens.shape[-1], :
-            ]
+            phases = phase_scan(increments[cells, tokens], top[part], kept, resets=fixed)
+            before = torch.cat([kept[..., None, :], phases], -2)[..., : tokens.shape[-1], :]
             for j, m in enumerate(layer.moduli):
                 codes = codes * m + phases[..., j]
                 cells = cells * m + before[..., j]
         return codes
 
     def _start(self, start: Tensor | int, tokens: Tensor) -> Tensor:
-        """Return the phases (…, R) of the code before the first token."""
+        """Return the code before the first token, one for each word."""
         codes = torch.as_tensor(start, device=tokens.device)
         if codes.is_floating_point() or codes.dtype == torch.bool:
             raise DtypeError(f"start must be an integer code; given {codes.dtype}")
@@ -189,18 +200,16 @@ class Cascade:
                 f"given {int(codes.min())} … {int(codes.max())}"
             )
         try:
-            codes = codes.expand(tokens.shape[:-1])
+            return codes.expand(tokens.shape[:-1])
         except RuntimeError as error:
             raise ShapeError(
                 f"start must be one code or have the shape {tuple(tokens.shape[:-1])} of the "
                 f"tokens without time; given {tuple(codes.shape)}"
             ) from error
-        radices = torch.as_tensor(self.radices.copy(), device=tokens.device)
-        top = torch.tensor(self.moduli, dtype=torch.int64, device=tokens.device)
-        return codes[..., None] // radices % top
 
-    def _first(self, place: int) -> int:
-        return sum(layer.num_phases for layer in self.layers[:place])
+    @cached_property
+    def _table_tensor(self) -> Tensor:
+        return torch.from_numpy(self.transition_table().copy())
 
     def _tensors(self, place: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """Return a layer's tables as tensors, kept for the device of the last run."""
@@ -301,23 +310,35 @@ class Cascade:
         return increments, np.where(known, layer.resets[previous, tokens], -1)
 
 
-def _accumulate(added: Tensor, moduli: Tensor, start: Tensor, fixed: Tensor | None) -> Tensor:
-    """Return start + Σ added mod m along dim −2, begun anew wherever fixed ≥ 0.
+def walk_table(table: Tensor, tokens: Tensor, start: Tensor) -> Tensor:
+    """Return the code after each token by a table of transitions, one gather a step.
 
     Args:
-        added: (…, T, r) int64 in 0 … m − 1.
-        moduli: (r,) int64.
-        start: (…, r) int64.
-        fixed: (…, T, r) int64, −1 where nothing is reset, or ``None``.
+        table: (num_codes, X) int64: the code after each code and token.
+        tokens: (…, T) int64, in range.
+        start: (…) int64 codes before the first token.
 
     Returns:
-        (…, T, r) int64.
+        (…, T) int64.
+
+    Raises:
+        RangeError: if a code lies outside of the table.
     """
-    total = added.cumsum(-2)
-    if fixed is None or not fixed.numel():
-        return (total + start[..., None, :]) % moduli
-    times = torch.arange(fixed.shape[-2], device=fixed.device)[:, None].expand(fixed.shape)
-    last = torch.where(fixed >= 0, times, -1).cummax(-2).values
-    place = last.clamp(min=0)
-    begun = fixed.gather(-2, place) - total.gather(-2, place)
-    return (total + torch.where(last >= 0, begun, start[..., None, :])) % moduli
+    codes = torch.empty_like(tokens, memory_format=torch.contiguous_format)
+    if tokens.device.type == "cpu":
+        from coset.ssm.kernels.cpu import walk
+
+        if codes.numel():
+            words = tokens.reshape(-1, tokens.shape[-1]).numpy()
+            rows = codes.view(-1, tokens.shape[-1]).numpy()
+            row = walk(table.numpy(), words, start.reshape(-1).numpy(), rows)
+            if row >= 0:
+                raise RangeError(
+                    f"codes must lie in 0 … {len(table) - 1}; word {row} starts at another one, or "
+                    f"the table leads to one"
+                )
+        return codes
+    for t, x in enumerate(tokens.unbind(-1)):
+        start = table[start, x]
+        codes[..., t] = start
+    return codes

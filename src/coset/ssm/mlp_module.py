@@ -68,7 +68,7 @@ class ReluGate(nn.Module):
             angles = self._angles(flat, words)
         else:
             rows = max(1, _CHUNK // len(self.bias))
-            parts = zip(flat.split(rows), words.split(rows), strict=True)
+            parts = zip(torch.split(flat, rows), torch.split(words, rows), strict=True)
             angles = torch.cat([self._angles(f, x) for f, x in parts])
         return angles.reshape(*tokens.shape, len(self.phase))
 

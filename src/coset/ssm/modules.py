@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coset.core.errors import DomainError, UnsupportedError
+from coset.ssm.cascade import walk_table
 from coset.ssm.phase_layer import check_tokens
 from coset.ssm.tracker_module import Tracker, check_size
 
@@ -124,12 +125,8 @@ class TableTracker(IntTracker):
             (…, T) int64.
         """
         tokens = check_tokens(tokens, self.num_tokens)
-        now = torch.as_tensor(start, dtype=torch.int64, device=tokens.device)
-        codes = torch.empty_like(tokens)
-        for t, x in enumerate(tokens.unbind(-1)):
-            now = self.table[now, x]
-            codes[..., t] = now
-        return codes
+        begin = torch.as_tensor(start, dtype=torch.int64, device=tokens.device)
+        return walk_table(self.table, tokens, begin.expand(tokens.shape[:-1]))
 
 
 def build_module(tracker: CompiledTracker, mode: str, dtype: torch.dtype | None) -> Tracker:

@@ -88,10 +88,10 @@ class Tracker(nn.Module):
             cells *= math.prod(layer)
         check_size(max(cells, self.num_labels * self.num_tokens), "the tables of codes")
         self.register_buffer("elements", torch.full((cells,), -1, dtype=torch.int64))
-        shape = (self.num_labels, self.num_tokens)
-        self.register_buffer("products", torch.zeros(shape, dtype=torch.int64))
+        products = torch.zeros(self.num_labels, self.num_tokens, dtype=torch.int64)
+        self.register_buffer("products", products)
         self._built: Cascade | None = None
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def _check_arguments(self) -> None:
         depth = len(self.moduli)

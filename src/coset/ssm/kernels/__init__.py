@@ -1,0 +1,1 @@
+"""Compiled loops of ssm, imported where they are first run."""
