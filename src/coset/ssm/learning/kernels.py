@@ -4,7 +4,7 @@ Sixteen restarts read the same words in lockstep, one a lane of a vector registe
 index is common to the lanes. Arrays of a block of restarts end in a dimension of LANES.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def,call-arg,var-annotated"
 from __future__ import annotations
 
 import numpy as np

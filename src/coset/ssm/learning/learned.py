@@ -1,18 +1,21 @@
-"""A tracker that was learned from labelled words: an integer cascade and its decoder."""
+"""A tracker that was learned from labeled words: an integer cascade and its decoder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from coset.ssm.cascade import Cascade
 from coset.ssm.learning.certificate import LearnedCertificate, certify
 from coset.ssm.learning.report import LearningReport
 from coset.ssm.learning.sources import GroupWords, MachineWords
+
+if TYPE_CHECKING:
+    from coset.ssm.tracker import CompiledTracker
 
 __all__ = ["LearnedTracker"]
 
@@ -66,3 +69,43 @@ class LearnedTracker:
         """
         machine = group if isinstance(group, MachineWords) else GroupWords(group, alphabet)
         return certify(self.cascade, self.decoder, machine.table, machine.labels, machine.start)
+
+    def compiled(self, group: Any, alphabet: Any = "all") -> CompiledTracker:
+        """Return the cascade as a tracker of a group, with all that a compiled one can do.
+
+        Args:
+            group: a `coset.groups.Group` whose running products the labels are.
+            alphabet: as in `certificate`.
+
+        Returns:
+            The tracker; codes are named by the group, not by the learned decoder.
+
+        Raises:
+            DomainError: if some code is reached by words of different value.
+            ShapeError: if the number of tokens is not that of the words learned from.
+        """
+        from coset.ssm.tracker import CompiledTracker
+
+        words = GroupWords(group, alphabet)
+        return CompiledTracker.from_cascade(words.group, words.alphabet, self.cascade)
+
+    def to_module(
+        self,
+        group: Any,
+        alphabet: Any = "all",
+        *,
+        mode: str = "int",
+        dtype: torch.dtype | None = None,
+    ) -> nn.Module:
+        """Return the learned layers as a module: `CompiledTracker.to_module` of `compiled`.
+
+        Args:
+            group: as in `compiled`.
+            alphabet: as in `compiled`.
+            mode: "int", "table", "complex", "real" or "mlp".
+            dtype: of the states and weights in the last three.
+
+        Returns:
+            The module.
+        """
+        return self.compiled(group, alphabet).to_module(mode, dtype)

@@ -1,4 +1,4 @@
-"""Learn an exact cascade from labelled words: one layer after another, restarts, snapping."""
+"""Learn an exact cascade from labeled words: one layer after another, restarts, snapping."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def learn_tracker(
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> LearnedTracker:
-    """Learn a stack of diagonal layers that is exact at every length, from labelled words alone.
+    """Learn a stack of diagonal layers that is exact at every length, from labeled words alone.
 
     Greedy: train many restarts of one layer on top of the finished ones, with a linear readout
     for each state below; snap the angles to roots of unity; keep the coordinates that explain

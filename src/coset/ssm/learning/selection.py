@@ -243,7 +243,9 @@ def choose(
 ) -> tuple[Choice | None, float, int]:
     """Choose the restart, coordinates and moduli that explain the most of the labels.
 
-    Among those within `recipe.slack` of the best gain the fewest states win, then the gain.
+    Among those within `recipe.slack` of the best gain the fewest states win, then the gain, then
+    the angles nearest to roots of unity: exact tables of one quotient count the same words into
+    the same classes, so that their gains are equal.
 
     Args:
         turns: (R, d, C, X) trained angles in turns.
@@ -267,4 +269,5 @@ def choose(
     if not found:
         return None, best, num_useful
     near = [choice for choice in found if choice.gain >= best - recipe.slack]
-    return min(near, key=lambda c: (c.num_states, -c.gain)), best, num_useful
+    near.sort(key=lambda c: (c.num_states, -round(c.gain, 6), c.residual))
+    return near[0], best, num_useful

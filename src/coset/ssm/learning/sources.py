@@ -1,4 +1,4 @@
-"""Where labelled words come from: a group or a machine that labels random words, or stored words."""
+"""Where labeled words come from: a group or machine that labels random words, or stored words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
+from coset.groups import Group
+from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.cascade import check_tokens
 from coset.ssm.learning.kernels import run_table
 
@@ -17,7 +19,7 @@ __all__ = ["GroupWords", "MachineWords", "StoredWords", "WordSource", "as_source
 
 @runtime_checkable
 class WordSource(Protocol):
-    """Labelled words: a label y_t after every token x_t.
+    """Labeled words: a label y_t after every token x_t.
 
     Attributes:
         num_tokens: X.
@@ -47,7 +49,7 @@ class WordSource(Protocol):
 
 
 class MachineWords:
-    """Words drawn uniformly, labelled by a deterministic machine: its table is never shown.
+    """Words drawn uniformly, labeled by a deterministic machine: its table is never shown.
 
     Args:
         table: (S, X) integers: the state after each state and token.
@@ -116,41 +118,28 @@ class MachineWords:
 
 
 class GroupWords(MachineWords):
-    """Words over an alphabet of group elements, labelled by their running products x₁·x₂·…·x_t.
+    """Words over an alphabet of group elements, labeled by their running products x₁·x₂·…·x_t.
 
     The group makes the labels; a learner sees token numbers and label numbers only.
 
     Args:
-        group: a group; its table `mul` and its `identity` are read.
-        alphabet: "all" elements, "generators" (`group.generators`), or element ids.
+        group: a group or its name.
+        alphabet: "all" elements, "generators" (a small generating set), or element ids; as in
+            `coset.ssm.alphabet.resolve_alphabet`.
 
-    Raises:
-        RangeError: if the alphabet names no element of the group.
+    Attributes:
+        group: the group.
+        alphabet: (X,) int64, the element of each token.
     """
 
-    def __init__(self, group: Any, alphabet: Any = "all") -> None:
-        elements = alphabet_of(group, alphabet)
-        mul = np.asarray(group.mul)
-        if elements.size and (elements.min() < 0 or elements.max() >= len(mul)):
-            raise RangeError(f"the alphabet must hold elements 0 … {len(mul) - 1}; one is not")
-        super().__init__(mul[:, elements], start=int(group.identity))
-        self.alphabet = elements
-
-
-def alphabet_of(group: Any, alphabet: Any) -> np.ndarray:
-    """Return the element of each token, (X,) int64, for "all", "generators" or element ids."""
-    if isinstance(alphabet, str):
-        if alphabet not in ("all", "generators"):
-            raise DomainError(
-                f"the alphabet must be 'all', 'generators' or element ids; given {alphabet!r}"
-            )
-        chosen = range(group.order) if alphabet == "all" else group.generators
-        return np.array(chosen, dtype=np.int64)
-    return np.asarray(alphabet, dtype=np.int64)
+    def __init__(self, group: Group | str, alphabet: Alphabet = "all") -> None:
+        self.group = as_group(group)
+        self.alphabet = resolve_alphabet(self.group, alphabet)
+        super().__init__(self.group.mul[:, self.alphabet], start=int(self.group.identity))
 
 
 class StoredWords:
-    """Labelled words of one length that were collected before; a part is kept for choosing.
+    """Labeled words of one length that were collected before; a part is kept for choosing.
 
     Args:
         tokens: (N, L) integers ≥ 0.
@@ -202,8 +191,8 @@ def as_source(words: Any) -> WordSource:
     """Return a source of words for what a user may give.
 
     Args:
-        words: a `WordSource`; or (tokens, labels), two (N, L) integer tensors; or a group, whose
-            elements are the tokens.
+        words: a `WordSource`; or (tokens, labels), two (N, L) integer tensors; or a group or its
+            name: all its elements are the tokens.
 
     Returns:
         The source.
@@ -213,10 +202,10 @@ def as_source(words: Any) -> WordSource:
     """
     if isinstance(words, WordSource):
         return words
+    if isinstance(words, Group | str):
+        return GroupWords(words)
     if isinstance(words, tuple) and len(words) == 2 and all(isinstance(w, Tensor) for w in words):
         return StoredWords(*words)
-    if hasattr(words, "mul") and hasattr(words, "identity"):
-        return GroupWords(words)
     raise DtypeError(
         "words must be a WordSource, a pair of integer tensors (tokens, labels) or a group; "
         f"given {type(words).__name__}"
