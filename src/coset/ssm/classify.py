@@ -146,6 +146,12 @@ def _multipliers(model: Any, tokens: Tensor) -> list[Tensor]:
     multipliers: list[Tensor] = []
     for index, start in enumerate(model.start_state(len(tokens))):
         a, b = model.layer_transition(index, lower, tokens)
+        if a.shape[-1] != start.shape[-1]:
+            raise UnsupportedError(
+                f"classify needs diagonal layers, one multiplier a number of state; layer {index} "
+                f"has {a.shape[-1]} and {start.shape[-1]}; convert a compiled tracker with "
+                f"to_module('complex')"
+            )
         lower.append(scan(a, b, start.to(a.dtype), dim=-2))
         multipliers.append(a)
     return multipliers
