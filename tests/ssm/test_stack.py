@@ -59,6 +59,19 @@ def test_the_first_layers_table_is_its_network(generator):
         assert (got - expected).abs().max() < tolerance("float32", 64, "sum")
 
 
+def test_many_models_run_as_one(generator):
+    models = [SSMStack(5, 4, "rc", d_state=3) for _ in range(3)]
+    tokens = words(generator)
+    parameters, buffers = torch.func.stack_module_state(models)
+
+    def run(weights, states):
+        return torch.func.functional_call(models[0], (weights, states), (tokens,))
+
+    together = torch.func.vmap(run)(parameters, buffers)
+    for got, model in zip(together, models, strict=True):
+        assert (got - model(tokens)).abs().max() < LOOSE
+
+
 def test_the_model_is_causal(generator):
     model = SSMStack(5, 4, "rc", d_state=3)
     tokens = words(generator)

@@ -186,7 +186,7 @@ class SSMStack(nn.Module):
                 f"lower must hold the states of the {index} layers below; given {len(lower)}"
             )
         tokens = safe_tokens(tokens, self.num_tokens)
-        if index == 0:
+        if index == 0 and tokens.numel() >= self.num_tokens:
             # The token is all that it sees: one row a token, then a gather.
             table = layers[0].transition(self.embedding.weight)
             a, b = (_rows(t, tokens) for t in table)
