@@ -100,9 +100,10 @@ class TableTracker(IntTracker):
     table: Tensor
 
     def __init__(self, **arguments: Any) -> None:
+        num_codes = math.prod(int(m) for layer in arguments["moduli"] for m in layer)
+        check_size(num_codes * int(arguments["num_tokens"]), "the table of transitions")
         super().__init__(**arguments)
         shape = (len(self.elements), self.num_tokens)
-        check_size(math.prod(shape), "the table of transitions")
         self.register_buffer("table", torch.zeros(shape, dtype=torch.int64))
 
     def fill(self, tracker: CompiledTracker) -> None:

@@ -15,7 +15,7 @@ from coset.core.errors import ConfigError, DomainError, UnsupportedError
 from coset.core.model_files import save_model
 from coset.groups import Group
 from coset.ssm.alphabet import as_group
-from coset.ssm.cascade import MAX_TABLE, Cascade
+from coset.ssm.cascade import Cascade
 from coset.ssm.certificate import TrackerCertificate
 from coset.ssm.phase_layer import PhaseLayer
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from coset.ssm.tracker import CompiledTracker
 
 __all__ = ["Tracker", "check_size"]
+
+# Entries of one table of a module, 8 bytes each: a file may ask for no more than it could need.
+MAX_ENTRIES = 2**25
 
 
 class Tracker(nn.Module):
@@ -254,10 +257,10 @@ def check_size(count: int, what: str) -> None:
         what: its name in the message.
 
     Raises:
-        UnsupportedError: if it is larger than 2²⁷.
+        UnsupportedError: if it is larger than 2²⁵.
     """
-    if count > MAX_TABLE:
+    if count > MAX_ENTRIES:
         raise UnsupportedError(
-            f"a module's table may have {MAX_TABLE} entries; {what} would need {count}; use a "
+            f"a module's table may have {MAX_ENTRIES} entries; {what} would need {count}; use a "
             f"smaller alphabet such as 'generators', or CompiledTracker itself"
         )

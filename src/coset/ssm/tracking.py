@@ -82,6 +82,8 @@ class LayerPlan:
     @property
     def sizes(self) -> tuple[int, ...]:
         """How many values each subgroup of the series leaves open."""
+        if self.lengths is None:  # values are distinct
+            return tuple(len(v) for v in self.series)
         return tuple(len(np.unique(self.values[v])) for v in self.series)
 
 
