@@ -10,7 +10,7 @@ import numpy as np
 from coset.core.errors import DomainError
 from coset.groups.cosets import cosets_of
 from coset.groups.elements import Elements, freeze
-from coset.groups.orders import powers, prime_factors
+from coset.groups.orders import commutators, powers, prime_factors
 from coset.groups.subgroups import commutator_subgroup, normalizes, read_subgroup
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ def _check_factor(group: Group, inner: Span, outer: Span) -> None:
         raise DomainError("M must lie in N for a factor N/M; given an M with elements outside N")
     if not normalizes(group, inner, outer.generators):
         raise DomainError("M must be normal in N for a factor N/M; the M given is not")
-    for a in outer.generators:
-        for b in outer.generators:
-            if not inner.mask[group.commutator(a, b)]:
-                raise DomainError(
-                    f"N/M must be Abelian; the commutator of {a} and {b} is not in M; "
-                    f"use a series whose factors are, such as derived_series()"
-                )
+    gens = np.array(outer.generators, dtype=np.int64)
+    outside = ~inner.mask[commutators(group, gens, gens)]
+    if outside.any():
+        a, b = gens[np.argwhere(outside)[0]].tolist()
+        raise DomainError(
+            f"N/M must be Abelian; the commutator of {a} and {b} is not in M; "
+            f"use a series whose factors are, such as derived_series()"
+        )
 
 
 class _Factor:

@@ -70,17 +70,16 @@ def cosets_of(group: Group, inner: Span, outer: Span) -> Cosets:
     members = outer.elements
     least = _least(group, inner.members, members)
     home = least[np.searchsorted(members, group.identity)]
-    representatives, index = np.unique(least, return_inverse=True)
+    place = np.zeros(group.order, dtype=np.int64)
+    place[least] = 1
+    place[home] = 0
     # N first, whatever number the identity has.
-    first = int(np.searchsorted(representatives, home))
-    order = np.concatenate([[first], np.delete(np.arange(representatives.size), first)])
-    place = np.empty_like(order)
-    place[order] = np.arange(order.size)
-    full = np.full(group.order, -1, dtype=np.int64)
-    full[members] = place[index.reshape(-1)]
-    chosen = representatives[order].astype(np.int64)
-    chosen[0] = group.identity
-    return Cosets(freeze(full), freeze(chosen))
+    others = np.flatnonzero(place)
+    place[others] = np.arange(1, others.size + 1)
+    index = np.full(group.order, -1, dtype=np.int64)
+    index[members] = place[least]
+    representatives = np.concatenate([[group.identity], others])
+    return Cosets(freeze(index), freeze(representatives))
 
 
 def right_cosets(group: Group, subgroup: Elements, within: Elements | None = None) -> Cosets:

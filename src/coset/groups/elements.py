@@ -10,7 +10,7 @@ import numpy as np
 from coset.core.errors import DtypeError, RangeError, ShapeError
 
 if TYPE_CHECKING:
-    from coset.groups.group import Group
+    from coset.groups.arithmetic import GroupTable
 
 __all__ = ["Elements", "element_array", "element_set", "freeze"]
 
@@ -32,7 +32,9 @@ def freeze(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def element_array(group: Group, elements: Elements | Any, what: str = "elements") -> np.ndarray:
+def element_array(
+    group: GroupTable, elements: Elements | Any, what: str = "elements"
+) -> np.ndarray:
     """Read element ids in the order given, repeats kept.
 
     Args:
@@ -66,7 +68,7 @@ def element_array(group: Group, elements: Elements | Any, what: str = "elements"
     return found
 
 
-def element_set(group: Group, elements: Elements | Any, what: str = "elements") -> np.ndarray:
+def element_set(group: GroupTable, elements: Elements | Any, what: str = "elements") -> np.ndarray:
     """Read element ids as a set: sorted, without repeats.
 
     Args:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coset.core.errors import DomainError, RangeError, ShapeError
+from coset.core.errors import RangeError, ShapeError
 from coset.groups import orders, series
+from coset.groups.arithmetic import GroupTable
 from coset.groups.elements import Elements, element_array, element_set, freeze
 from coset.groups.enumeration import enumerate_group
 from coset.groups.generating import (
@@ -20,8 +21,7 @@ from coset.groups.generating import (
     read_matrices,
     read_permutations,
 )
-from coset.groups.labels import form_labels
-from coset.groups.span import Span
+from coset.groups.span import KnownSpans, Span
 from coset.groups.tables import MAX_ORDER, check_table
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Group"]
 
 
-class Group:
+class Group(GroupTable):
     """A finite group: elements 0 … n − 1, mul[a, b] is "a, then b".
 
     Build one with `from_table`, `from_permutations`, `from_matrices`, a constructor of the zoo or
@@ -64,25 +64,10 @@ class Group:
         forms: np.ndarray | None = None,
         generators: Sequence[int] | None = None,
     ) -> None:
-        self.mul: np.ndarray = freeze(np.asarray(mul, dtype=np.int32))
-        self.identity: int = int(identity)
-        self.order: int = len(self.mul)
-        self.name: str = name if name is not None else f"group of order {self.order}"
-        self.forms: np.ndarray | None = None if forms is None else freeze(forms)
-        if labels is not None:
-            self.__dict__["labels"] = tuple(labels)
+        super().__init__(mul, identity, name=name, labels=labels, forms=forms)
         self._given = None if generators is None else tuple(int(g) for g in generators)
+        self.known_spans = KnownSpans()
         self._sealed = True
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self.__dict__.get("_sealed"):
-            raise AttributeError(f"a group is immutable; cannot set {name!r}; build another group")
-        object.__setattr__(self, name, value)
-
-    def __repr__(self) -> str:
-        if self.name.endswith(f"of order {self.order}"):
-            return self.name
-        return f"{self.name} (order {self.order})"
 
     @classmethod
     def from_table(
@@ -199,36 +184,11 @@ class Group:
         return cls(mul, 0, name=name, forms=forms, generators=ids.tolist())
 
     @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """How each element is printed: by its cycles, the rows of a matrix, or a word."""
-        if self.forms is not None:
-            return form_labels(self.forms)
-        return tuple(str(a) for a in range(self.order))
-
-    @cached_property
-    def inverse(self) -> np.ndarray:
-        """(n,) int32 inverses."""
-        found = np.empty(self.order, dtype=np.int32)
-        rows, columns = np.nonzero(self.mul == self.identity)
-        found[rows] = columns
-        return freeze(found)
-
-    @cached_property
     def generators(self) -> tuple[int, ...]:
         """A small generating set, at most log₂ n elements: those given that add something."""
         if self._given is not None:
             return tuple(Span(self, self._given).generators)
         return orders.small_generating_set(self)
-
-    @cached_property
-    def element_orders(self) -> np.ndarray:
-        """(n,) int64 least k ≥ 1 with aᵏ = e."""
-        return freeze(orders.element_orders(self))
-
-    @cached_property
-    def exponent(self) -> int:
-        """Least k ≥ 1 with aᵏ = e for every a."""
-        return math.lcm(*np.unique(self.element_orders).tolist())
 
     @cached_property
     def is_abelian(self) -> bool:
@@ -284,105 +244,6 @@ class Group:
         Claims: ssm.C5.
         """
         return series.verbal_series(self, exponent)
-
-    def element(self, form: str | Any) -> int:
-        """Find an element by its label, its permutation or its matrix.
-
-        Args:
-            form: a label, or a form as in `forms`.
-
-        Returns:
-            The element id.
-
-        Raises:
-            DomainError: if it is not in the group.
-
-        Complexity: O(n).
-        """
-        if isinstance(form, str):
-            if form in self.labels:
-                return self.labels.index(form)
-        elif self.forms is not None:
-            wanted = np.asarray(form)
-            if wanted.shape == self.forms.shape[1:]:
-                same = (self.forms == wanted).reshape(self.order, -1).all(1)
-                if same.any():
-                    return int(np.flatnonzero(same)[0])
-        examples = ", ".join(self.labels[:4])
-        raise DomainError(
-            f"an element of {self!r} must be given by its label ({examples}, …) or its permutation "
-            f"or matrix; given {form!r}"
-        )
-
-    def _one(self, element: int) -> int:
-        return int(element_array(self, [element], "an element")[0])
-
-    def product(self, *elements: int) -> int:
-        """Return a₁·a₂·…·aₖ, read from left to right; e for none.
-
-        Args:
-            *elements: element ids.
-
-        Returns:
-            An element id.
-
-        Raises:
-            RangeError: if one is not an element.
-            DtypeError: if one is not an integer.
-        """
-        value = self.identity
-        for element in element_array(self, elements).tolist():
-            value = int(self.mul[value, element])
-        return value
-
-    def power(self, element: int, exponent: int) -> int:
-        """Return aᵏ.
-
-        Args:
-            element: a.
-            exponent: k, any integer; negative powers are powers of the inverse.
-
-        Returns:
-            An element id.
-
-        Raises:
-            RangeError: if a is not an element.
-        """
-        a = self._one(element)
-        k = int(exponent) % int(self.element_orders[a])
-        return int(orders.powers(self, np.array([a]), k)[0])
-
-    def commutator(self, a: int, b: int) -> int:
-        """Return [a, b] = a⁻¹·b⁻¹·a·b.
-
-        Args:
-            a: an element id.
-            b: an element id.
-
-        Returns:
-            An element id.
-
-        Raises:
-            RangeError: if one is not an element.
-        """
-        a, b = self._one(a), self._one(b)
-        return self.product(int(self.inverse[a]), int(self.inverse[b]), a, b)
-
-    def conjugate(self, a: int, by: int) -> int:
-        """Return b⁻¹·a·b.
-
-        Args:
-            a: an element id.
-            by: b.
-
-        Returns:
-            An element id.
-
-        Raises:
-            RangeError: if one is not an element.
-        """
-        a, by = self._one(a), self._one(by)
-        return self.product(int(self.inverse[by]), a, by)
 
     def prefix_products(self, tokens: Tensor, alphabet: Elements | None = None) -> Tensor:
         """Return y_t = x₁·x₂·…·x_t at every t.

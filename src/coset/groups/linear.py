@@ -7,7 +7,7 @@ import numpy as np
 from coset.groups.group import Group
 from coset.groups.orders import prime_factors
 from coset.groups.tables import check_order
-from coset.groups.zoo import read_count, read_prime
+from coset.groups.zoo import addition_table, read_count, read_prime
 
 __all__ = ["general_linear", "heisenberg", "linear_order", "special_linear"]
 
@@ -124,7 +124,11 @@ def heisenberg(m: int) -> Group:
     forms[:, [0, 1, 2], [0, 1, 2]] = 1
     # Lexicographic in the entries (0, 1), (0, 2), (1, 2).
     forms[:, 0, 1], forms[:, 0, 2], forms[:, 1, 2] = a, b, c
-    first, last = (a[:, None] + a) % m, (c[:, None] + c) % m
-    corner = (b[:, None] + b + a[:, None] * c) % m
-    table = (first * m + corner) * m + last
-    return Group(table, 0, name=f"Heis({m})", forms=forms, generators=[m * m, 1])
+    add, own = addition_table(m), np.arange(m)
+    # The product has a + a', b + b' + a·c', c + c'; axes are (a, b, c, a', b', c').
+    corner = add[add[:, :, None], (own[:, None] * own % m)[:, None, None, :]]
+    table = add[:, None, None, :, None, None] * np.int32(m * m)
+    table = table + np.int32(m) * corner[:, :, None, None] + add[:, None, None, :]
+    return Group(
+        table.reshape(m**3, m**3), 0, name=f"Heis({m})", forms=forms, generators=[m * m, 1]
+    )

@@ -9,9 +9,10 @@ import numpy as np
 from coset.groups.span import Span
 
 if TYPE_CHECKING:
+    from coset.groups.arithmetic import GroupTable
     from coset.groups.group import Group
 
-__all__ = ["element_orders", "powers", "prime_factors", "small_generating_set"]
+__all__ = ["commutators", "element_orders", "powers", "prime_factors", "small_generating_set"]
 
 
 def prime_factors(number: int) -> dict[int, int]:
@@ -41,7 +42,7 @@ def prime_factors(number: int) -> dict[int, int]:
     return factors
 
 
-def powers(group: Group, elements: np.ndarray, exponent: int) -> np.ndarray:
+def powers(group: GroupTable, elements: np.ndarray, exponent: int) -> np.ndarray:
     """Return aᵏ for many elements by repeated squaring.
 
     Args:
@@ -65,7 +66,23 @@ def powers(group: Group, elements: np.ndarray, exponent: int) -> np.ndarray:
     return np.full(square.shape, group.identity) if result is None else result
 
 
-def element_orders(group: Group) -> np.ndarray:
+def commutators(group: GroupTable, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return [a, b] = a⁻¹·b⁻¹·a·b for all pairs.
+
+    Args:
+        group: the group.
+        first: (r,) element ids a.
+        second: (s,) element ids b.
+
+    Returns:
+        (r, s) element ids.
+    """
+    mul, inverse, a, b = group.mul, group.inverse, first[:, None], second[None]
+    found: np.ndarray = mul[mul[inverse[a], inverse[b]], mul[a, b]]
+    return found
+
+
+def element_orders(group: GroupTable) -> np.ndarray:
     """Return the order of every element.
 
     Args:

@@ -12,14 +12,16 @@ The grammar::
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from coset.core.errors import DomainError, DtypeError
 from coset.groups.errors import GroupNameError
 from coset.groups.group import Group
-from coset.groups.linear import general_linear, heisenberg, special_linear
-from coset.groups.products import direct_product, wreath_product
+from coset.groups.linear import general_linear, heisenberg, linear_order, special_linear
+from coset.groups.products import direct_product, factor_name, wreath_product
 from coset.groups.tables import check_order
 from coset.groups.zoo import (
     alternating,
@@ -33,32 +35,42 @@ from coset.groups.zoo import (
 
 __all__ = ["parse_group"]
 
-_SIMPLE: dict[str, Callable[[int], Group]] = {
-    "S": symmetric,
-    "A": alternating,
-    "Z": cyclic,
-    "C": cyclic,
-    "D": dihedral,
-    "Q": quaternion,
-    "Dic": dicyclic,
+# Of each family: how many numbers, the order they give, the constructor.
+_FAMILIES: dict[str, tuple[int, Callable[..., int], Callable[..., Group]]] = {
+    "S": (1, lambda n: math.factorial(min(n, 20)), symmetric),
+    "A": (1, lambda n: math.factorial(min(n, 20)) // 2, alternating),
+    "Z": (1, lambda n: n, cyclic),
+    "C": (1, lambda n: n, cyclic),
+    "D": (1, lambda n: 2 * n, dihedral),
+    "Q": (1, lambda n: n, quaternion),
+    "Dic": (1, lambda n: 4 * n, dicyclic),
+    "SL": (2, lambda d, p: linear_order(d, p, special=True) if p > 1 else 1, special_linear),
+    "GL": (2, lambda d, p: linear_order(d, p, special=False), general_linear),
+    "Heis": (1, lambda m: m**3, heisenberg),
+    "M": (3, lambda n, k, r: n * k, metacyclic),
 }
-_CALLED: dict[str, tuple[int, Callable[..., Group]]] = {
-    "SL": (2, special_linear),
-    "GL": (2, general_linear),
-    "Heis": (1, heisenberg),
-    "M": (3, metacyclic),
-}
+_BARE = {"S", "A", "Z", "C", "D", "Q", "Dic"}
 _EXAMPLES = "S4, A5, Z60, D30, Q8, Dic3, SL(2,3), GL(2,3), Heis(3), M(7,3,2), Z2xZ4, Z2wrZ2, Z2^3"
-_TOKEN = re.compile(r"\s*(?:(?P<number>[0-9]+)|(?P<word>wr|x|[A-Z][a-z]*L?)|(?P<sign>[(),^]))")
+_TOKEN = re.compile(r"\s*(?:(?P<number>[0-9]+)|(?P<word>wr|[x×]|[A-Za-z]+)|(?P<sign>[(),^]))")
 _MAX_LENGTH = 200
 _MAX_DIGITS = 9
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """A group that is not built yet: its order, its name, and how to build it."""
+
+    order: int
+    name: str
+    build: Callable[[], Group]
+
+
 class _Parser:
-    """Recursive descent over the tokens of one name."""
+    """Recursive descent over the tokens of a name; nothing is built before all sizes are known."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.tokens, self.next = text, [], 0
+        self.text, self.next = text, 0
+        self.tokens: list[tuple[str, str, int]] = []
         place = 0
         while text[place:].strip():
             match = _TOKEN.match(text, place)
@@ -66,7 +78,7 @@ class _Parser:
                 start = place + len(text[place:]) - len(text[place:].lstrip())
                 raise self.error(f"{text[start]!r} cannot stand here", start)
             kind = str(match.lastgroup)
-            self.tokens.append((kind, match[kind], match.start(kind)))
+            self.tokens.append((kind, match[kind].replace("×", "x"), match.start(kind)))
             place = match.end()
         self.tokens.append(("end", "", len(text.rstrip())))
 
@@ -77,10 +89,9 @@ class _Parser:
         )
 
     def take(self, value: str) -> bool:
-        if self.tokens[self.next][1] == value and self.tokens[self.next][0] != "end":
-            self.next += 1
-            return True
-        return False
+        found = self.tokens[self.next][1] == value
+        self.next += found
+        return found
 
     def need(self, value: str) -> None:
         if not self.take(value):
@@ -95,79 +106,104 @@ class _Parser:
         self.next += 1
         return int(value)
 
-    def whole(self) -> Group:
-        group = self.product()
+    def plan(self, start: int, order: int, name: str, build: Callable[[], Group]) -> _Plan:
+        """Check the size; whatever a constructor refuses later is said at the same place."""
+        place = self.tokens[start][2]
+
+        def attempt() -> Group:
+            try:
+                return build()
+            except GroupNameError:
+                raise
+            except DomainError as error:
+                raise self.error(str(error), place) from error
+
+        try:
+            check_order(order, name)
+        except DomainError as error:
+            raise self.error(str(error), place) from error
+        return _Plan(order, name, attempt)
+
+    def whole(self) -> _Plan:
+        plan = self.product()
         if self.tokens[self.next][0] != "end":
             raise self.error("the name must end here, or go on with x, wr or ^")
-        return group
+        return plan
 
-    def product(self) -> Group:
+    def product(self) -> _Plan:
         start, factors = self.next, [self.wreath()]
         while self.take("x"):
             factors.append(self.wreath())
-        return self.build(lambda: direct_product(*factors), start)
+        if len(factors) == 1:
+            return factors[0]
+        return self.plan(
+            start,
+            math.prod(factor.order for factor in factors),
+            "x".join(factor_name(factor.name, "x") for factor in factors),
+            lambda: direct_product(*(factor.build() for factor in factors)),
+        )
 
-    def wreath(self) -> Group:
-        start, group = self.next, self.power()
+    def wreath(self) -> _Plan:
+        start, plan = self.next, self.power()
         while self.take("wr"):
-            bottom, top = group, self.power()
-            group = self.build(lambda a=bottom, b=top: wreath_product(a, b), start)  # type: ignore[misc]
-        return group
+            plan = self.wreathed(start, plan, self.power())
+        return plan
 
-    def power(self) -> Group:
-        start, group = self.next, self.atom()
-        if self.take("^"):
-            place, exponent = self.next, self.number()
-            if exponent < 1:
-                self.next = place
-                raise self.error("an exponent must be at least 1")
-            group = self.build(lambda: _power(group, exponent), start)
-        return group
+    def wreathed(self, start: int, bottom: _Plan, top: _Plan) -> _Plan:
+        return self.plan(
+            start,
+            bottom.order ** min(top.order, 64 if bottom.order > 1 else 1) * top.order,
+            f"{factor_name(bottom.name, 'wr')}wr{factor_name(top.name, 'wr')}",
+            lambda: wreath_product(bottom.build(), top.build()),
+        )
 
-    def atom(self) -> Group:
+    def power(self) -> _Plan:
+        start, plan = self.next, self.atom()
+        if not self.take("^"):
+            return plan
+        exponent = self.number()
+        if not 1 <= exponent <= 64:
+            self.next -= 1
+            raise self.error("an exponent must lie in 1 … 64")
+        name = f"{factor_name(plan.name, '^')}^{exponent}"
+        return self.plan(start, plan.order**exponent, name, lambda: _power(plan, exponent, name))
+
+    def atom(self) -> _Plan:
         start = self.next
         kind, word, _ = self.tokens[start]
         if self.take("("):
-            group = self.product()
+            plan = self.product()
             self.need(")")
-            return group
-        if kind == "word" and word in _SIMPLE:
-            self.next += 1
-            number = self.number()
-            return self.build(lambda: _SIMPLE[word](number), start)
-        if kind == "word" and word in _CALLED:
-            self.next += 1
-            count, make = _CALLED[word]
-            self.need("(")
-            arguments = [self.number()]
-            for _ in range(count - 1):
-                self.need(",")
-                arguments.append(self.number())
-            self.need(")")
-            return self.build(lambda: make(*arguments), start)
-        close = difflib.get_close_matches(word, [*_SIMPLE, *_CALLED], n=1) if word else []
-        advice = f"; did you mean {close[0]}?" if close else ""
-        raise self.error(f"a group must stand here{advice}")
+            return plan
+        if kind != "word" or word not in _FAMILIES:
+            raise self.error(f"a group must stand here{_advice(word)}")
+        self.next += 1
+        count, order, make = _FAMILIES[word]
+        arguments = self.arguments(count, bare=word in _BARE)
+        name = word + (str(arguments[0]) if word in _BARE else f"({','.join(map(str, arguments))})")
+        return self.plan(start, order(*arguments), name, lambda: make(*arguments))
 
-    def build(self, make: Callable[[], Group], start: int) -> Group:
-        """Call a constructor; quote the input in what it refuses."""
-        try:
-            return make()
-        except (DomainError, DtypeError) as error:
-            if isinstance(error, GroupNameError):
-                raise
-            self.next = start
-            raise self.error(str(error)) from error
+    def arguments(self, count: int, *, bare: bool) -> list[int]:
+        if bare:
+            return [self.number()]
+        self.need("(")
+        found = [self.number()]
+        for _ in range(count - 1):
+            self.need(",")
+            found.append(self.number())
+        self.need(")")
+        return found
 
 
-def _power(group: Group, exponent: int) -> Group:
-    name = f"{group.name}^{exponent}" if "x" not in group.name else f"({group.name})^{exponent}"
-    if group.order > 1:
-        check_order(group.order ** min(exponent, 64), name)
-    elif exponent > 64:
-        exponent = 1
-    made = direct_product(*[group] * exponent)
-    return made.renamed(name) if exponent > 1 else made
+def _advice(word: str) -> str:
+    known = {family.lower(): family for family in _FAMILIES}
+    close = difflib.get_close_matches(word.lower(), known, n=1) if word else []
+    return f"; did you mean {known[close[0]]}?" if close else ""
+
+
+def _power(plan: _Plan, exponent: int, name: str) -> Group:
+    group = plan.build()
+    return direct_product(*[group] * exponent).renamed(name) if exponent > 1 else group
 
 
 def parse_group(name: str) -> Group:
@@ -204,4 +240,4 @@ def parse_group(name: str) -> Group:
             f"the name of a group may have {_MAX_LENGTH} letters; given {len(name)}, beginning "
             f"{name[:40]!r}"
         )
-    return _Parser(name).whole()
+    return _Parser(name).whole().build()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,18 @@ from coset.groups.errors import NotAGroupError
 from coset.groups.group import Group
 from coset.groups.tables import check_order
 
-__all__ = ["direct_product", "semidirect_product", "wreath_product"]
+__all__ = ["direct_product", "factor_name", "semidirect_product", "wreath_product"]
 
 
-def _kron(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _strides(sizes: list[int]) -> list[int]:
+    """Return how far apart neighbors in each factor are; the last factor is fastest."""
+    return [math.prod(sizes[place + 1 :]) for place in range(len(sizes))]
+
+
+def _kron(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return the table of first × second; folded from the last factor, inner loops are long."""
     n, m = len(first), len(second)
-    grid = first[:, None, :, None].astype(np.int32) * m + second[None, :, None, :]
+    grid = first[:, None, :, None] * np.int32(m) + second[None, :, None, :]
     table: np.ndarray = grid.reshape(n * m, n * m)
     return table
 
@@ -47,23 +54,23 @@ def direct_product(*groups: Group) -> Group:
     if len(groups) == 1:
         return groups[0]
     order = 1
-    name = "x".join(_factor_name(group) for group in groups)
+    name = "x".join(factor_name(group.name, "x") for group in groups)
     for group in groups:
         order *= group.order
         check_order(order, name)
     labels = [[label] for label in groups[0].labels]
     for group in groups[1:]:
         labels = [[*before, label] for before in labels for label in group.labels]
-    identities = [group.identity for group in groups]
-    sizes = tuple(group.order for group in groups)
+    strides = _strides([group.order for group in groups])
+    identity = sum(group.identity * step for group, step in zip(groups, strides, strict=True))
     gens = [
-        int(np.ravel_multi_index([*identities[:i], g, *identities[i + 1 :]], sizes))
-        for i, group in enumerate(groups)
+        identity + (g - group.identity) * step
+        for group, step in zip(groups, strides, strict=True)
         for g in group.generators
     ]
     return Group(
-        functools.reduce(_kron, [group.mul for group in groups]),
-        int(np.ravel_multi_index(identities, sizes)),
+        functools.reduce(_kron, [group.mul for group in reversed(groups)]),
+        identity,
         name=name,
         labels=[f"({', '.join(parts)})" for parts in labels],
         generators=gens,
@@ -75,12 +82,25 @@ def _check_group(group: Any) -> None:
         raise DtypeError(f"a factor must be a Group; given {type(group).__name__}")
 
 
-def _factor_name(group: Group) -> str:
-    """Return the name as it stands beside others: in parentheses where it is a product itself."""
-    name, depth = group.name, 0
+def factor_name(name: str, operator: str) -> str:
+    """Return a name as it stands beside an operator, in parentheses where they are needed.
+
+    Args:
+        name: of a group.
+        operator: "x" for direct, "wr" for wreath and ":" for semidirect products, "^" for powers.
+
+    Returns:
+        The name; wr binds tighter than x, and ^ tighter than both.
+
+    Example:
+        >>> factor_name("Z2xZ4", "wr"), factor_name("Z2xZ4", "x"), factor_name("SL(2,3)", "wr")
+        ('(Z2xZ4)', 'Z2xZ4', 'SL(2,3)')
+    """
+    loose = (" ", ":") if operator == "x" else (" ", ":", "x", "wr", "^")
+    depth = 0
     for place, letter in enumerate(name):
         depth += (letter == "(") - (letter == ")")
-        if not depth and (letter in " :" or name[place : place + 2] == "wr"):
+        if not depth and name.startswith(loose, place):
             return f"({name})"
     return name
 
@@ -138,7 +158,7 @@ def semidirect_product(normal: Group, acting: Group, action: Any) -> Group:
     """
     _check_group(normal)
     _check_group(acting)
-    name = f"{_factor_name(normal)}:{_factor_name(acting)}"
+    name = f"{factor_name(normal.name, ':')}:{factor_name(acting.name, ':')}"
     check_order(normal.order * acting.order, name)
     table = np.asarray(action)
     if table.shape != (acting.order, normal.order):
@@ -189,13 +209,13 @@ def wreath_product(bottom: Group, top: Group) -> Group:
     """
     _check_group(bottom)
     _check_group(top)
-    name = f"{_factor_name(bottom)}wr{_factor_name(top)}"
+    name = f"{factor_name(bottom.name, 'wr')}wr{factor_name(top.name, 'wr')}"
     places = top.order
     check_order(bottom.order ** min(places, 64) * places if bottom.order > 1 else places, name)
+    if bottom.order == 1:
+        return top.renamed(name)
     base = direct_product(*[bottom] * places)
-    sizes = (bottom.order,) * places
-    entries = np.stack(np.unravel_index(np.arange(base.order), sizes))
-    action = np.stack(
-        [np.ravel_multi_index(tuple(entries[top.mul[:, b]]), sizes) for b in range(places)]
-    )
+    strides = np.array(_strides([bottom.order] * places))[:, None]
+    entries = np.arange(base.order) // strides % bottom.order
+    action = np.stack([(entries[top.mul[:, b]] * strides).sum(0) for b in range(places)])
     return semidirect_product(base, top, action).renamed(name)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coset.core.errors import DomainError, DtypeError
-from coset.groups.orders import powers
-from coset.groups.span import Span
+from coset.groups.orders import commutators, powers
+from coset.groups.span import Span, whole_span
 
 if TYPE_CHECKING:
     from coset.groups.group import Group
@@ -53,11 +53,9 @@ def verbal_span(group: Group, generators: list[int], exponent: int) -> Span:
     Returns:
         The subgroup.
     """
-    mul, gens = group.mul, np.array(generators, dtype=np.int64)
-    inverse = group.inverse[gens]
-    # [g, h] = (g⁻¹·h⁻¹)·(g·h)
-    commutators = mul[mul[inverse[:, None], inverse], mul[gens[:, None], gens]]
-    words = commutators[np.triu_indices(gens.size, 1)].tolist()
+    gens = np.array(generators, dtype=np.int64)
+    table = commutators(group, gens, gens).tolist()
+    words = [word for i, row in enumerate(table) for word in row[i + 1 :]]
     if exponent:
         words += powers(group, gens, exponent).tolist()
     return Span(group, words).close_under(generators)
@@ -82,10 +80,11 @@ def verbal_series(group: Group, exponent: int) -> tuple[np.ndarray, ...]:
     exponent = read_exponent(exponent)
     whole = np.arange(group.order)
     whole.setflags(write=False)
-    found, generators = [whole], list(group.generators)
+    found, span = [whole], whole_span(group)
     while True:
-        step = verbal_span(group, generators, exponent)
-        if step.members.size == found[-1].size:
+        step = verbal_span(group, span.generators, exponent)
+        if step.members.size == span.members.size:
             return tuple(found)
-        found.append(step.elements)
-        generators = step.generators
+        span = step
+        found.append(span.elements)
+        group.known_spans.keep(found[-1], span)

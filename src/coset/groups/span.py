@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from coset.groups.group import Group
 
-__all__ = ["Span"]
+__all__ = ["KnownSpans", "Span", "whole_span"]
 
 
 class Span:
@@ -117,3 +117,54 @@ class Span:
         found = np.flatnonzero(self.mask)
         found.setflags(write=False)
         return found
+
+
+class KnownSpans:
+    """The last few subgroups seen, so that each is proved to be one only once.
+
+    Spans kept here are never grown.
+    """
+
+    _MOST = 32
+
+    def __init__(self) -> None:
+        self._spans: dict[bytes, Span] = {}
+
+    def keep(self, elements: np.ndarray, span: Span) -> None:
+        """Remember a subgroup.
+
+        Args:
+            elements: (k,) int64 its elements, increasing.
+            span: the same subgroup.
+        """
+        while len(self._spans) >= self._MOST:
+            self._spans.pop(next(iter(self._spans)))
+        self._spans[elements.tobytes()] = span
+
+    def find(self, elements: np.ndarray) -> Span | None:
+        """Look a subgroup up.
+
+        Args:
+            elements: (k,) int64, increasing.
+
+        Returns:
+            The subgroup, if it was kept and not dropped since.
+        """
+        return self._spans.get(elements.tobytes())
+
+
+def whole_span(group: Group) -> Span:
+    """Return the whole group as a span.
+
+    Args:
+        group: the group.
+
+    Returns:
+        The span, with the group's own generators.
+    """
+    whole = np.arange(group.order)
+    known = group.known_spans.find(whole)
+    if known is None:
+        known = Span(group, group.generators)
+        group.known_spans.keep(whole, known)
+    return known

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coset.core.errors import DomainError
+from coset.groups.classes import common_labels, parts_of
 from coset.groups.elements import Elements, element_set, freeze
+from coset.groups.orders import commutators
 from coset.groups.series import read_exponent, verbal_span
-from coset.groups.span import Span
+from coset.groups.span import Span, whole_span
 
 if TYPE_CHECKING:
     from coset.groups.group import Group
@@ -47,8 +49,12 @@ def read_subgroup(group: Group, elements: Elements, what: str = "the elements") 
         DtypeError: if they are not integers.
     """
     members = element_set(group, elements, what)
-    span = Span(group, members.tolist()) if members.size < group.order else _whole(group)
+    known = group.known_spans.find(members)
+    if known is not None:
+        return known
+    span = Span(group, members.tolist()) if members.size < group.order else whole_span(group)
     if span.members.size == members.size:
+        group.known_spans.keep(members, span)
         return span
     if not members.size or members[np.searchsorted(members, group.identity) % members.size] != (
         group.identity
@@ -64,10 +70,6 @@ def read_subgroup(group: Group, elements: Elements, what: str = "the elements") 
     )
 
 
-def _whole(group: Group) -> Span:
-    return Span(group, group.generators)
-
-
 def span_within(group: Group, within: Elements | None) -> Span:
     """Read a subgroup that is the whole group when it is not given.
 
@@ -81,7 +83,7 @@ def span_within(group: Group, within: Elements | None) -> Span:
     Raises:
         DomainError: if it is not a subgroup.
     """
-    return _whole(group) if within is None else read_subgroup(group, within, "the group within")
+    return whole_span(group) if within is None else read_subgroup(group, within, "the group within")
 
 
 def generated_subgroup(group: Group, elements: Elements) -> np.ndarray:
@@ -211,10 +213,8 @@ def commutator_subgroup(
     """
     one = span_within(group, first)
     two = one if second is None else span_within(group, second)
-    a = np.array(one.generators, dtype=np.int64)[:, None]
-    b = np.array(two.generators, dtype=np.int64)[None]
-    mul, inverse = group.mul, group.inverse
-    words = mul[mul[inverse[a], inverse[b]], mul[a, b]]
+    a, b = (np.array(part.generators, dtype=np.int64) for part in (one, two))
+    words = commutators(group, a, b)
     span = Span(group, words.ravel().tolist())
     return span.close_under([*one.generators, *two.generators]).elements
 
@@ -286,19 +286,6 @@ def conjugacy_classes(group: Group) -> tuple[np.ndarray, ...]:
 
     Complexity: O(n r log n) for r generators.
     """
-    label, mul = np.arange(group.order), group.mul
-    gens = np.array(group.generators, dtype=np.int64)
+    mul, gens = group.mul, group.generators
     images = [mul[mul[group.inverse[g]], g] for g in gens]
-    while True:
-        # Each element takes the least label among its images, and so do the images of images.
-        new = label.copy()
-        for image in images:
-            np.minimum(new, new[image], out=new)
-            np.minimum.at(new, image, new.copy())
-        new = new[new]
-        if (new == label).all():
-            break
-        label = new
-    order = np.argsort(label, kind="stable")
-    cuts = np.flatnonzero(np.diff(label[order])) + 1
-    return tuple(freeze(part) for part in np.split(order, cuts))
+    return parts_of(common_labels(group.order, images))

@@ -47,7 +47,7 @@ def _check_entries(mul: np.ndarray) -> np.ndarray:
         raise NotAGroupError(
             f"each product must be an element, 0 … {n - 1}; given mul[{a}, {b}] = {table[a, b]}"
         )
-    return np.ascontiguousarray(table, dtype=np.int32)
+    return np.array(table, dtype=np.int32, order="C")
 
 
 def _check_identity(mul: np.ndarray) -> int:

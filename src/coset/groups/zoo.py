@@ -15,6 +15,7 @@ from coset.groups.tables import check_order
 
 __all__ = [
     "abelian",
+    "addition_table",
     "alternating",
     "cyclic",
     "dicyclic",
@@ -53,14 +54,35 @@ def read_count(value: int, what: str, least: int = 1) -> int:
     return number
 
 
+def addition_table(n: int) -> np.ndarray:
+    """Return (a + b) mod n for all a, b.
+
+    Args:
+        n: the modulus, at least 1.
+
+    Returns:
+        (n, n) int32.
+
+    Complexity: O(n²) copies: row a is 0 … n − 1, 0 … n − 1 read from place a on.
+    """
+    twice = np.tile(np.arange(n, dtype=np.int32), 2)
+    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(twice, n)[:n])
+
+
 def _metacyclic_table(n: int, k: int, r: int, twist: int) -> np.ndarray:
     """Return the table of aⁱ·bʲ ↦ i·k + j with aⁿ = e, bᵏ = a^twist, b·a·b⁻¹ = aʳ."""
-    i, j = np.divmod(np.arange(n * k), k)
-    powers = np.array([pow(r, int(e), n) for e in range(k)])
-    carry, total = np.divmod(j[:, None] + j, k)
-    exponent = (i[:, None] + powers[j][:, None] * i + twist * carry) % n
-    table: np.ndarray = exponent * k + total
-    return table
+    add, j = addition_table(n), np.arange(k)
+    images = np.array([pow(r, int(e), n) for e in j])[:, None] * np.arange(n) % n
+    # aⁱ·bʲ·aⁱ' = a^(i + rʲ·i')·bʲ, for (i, j, i').
+    exponent = add[:, images]
+    shifted = add[twist % n][exponent]
+    table = np.empty((n, k, n, k), dtype=np.int32)
+    for last in range(k):
+        carry, total = np.divmod(j + last, k)
+        table[..., last] = np.where(carry[:, None], shifted, exponent) * np.int32(k)
+        table[..., last] += total[:, None]
+    whole: np.ndarray = table.reshape(n * k, n * k)
+    return whole
 
 
 def cyclic(n: int) -> Group:
@@ -82,8 +104,7 @@ def cyclic(n: int) -> Group:
     """
     n = read_count(n, "the order of a cyclic group")
     check_order(n, f"Z{n}")
-    own = np.arange(n, dtype=np.int32)
-    return Group((own[:, None] + own) % n, 0, name=f"Z{n}", generators=[1 % n])
+    return Group(addition_table(n), 0, name=f"Z{n}", generators=[1 % n])
 
 
 def abelian(*moduli: int) -> Group:
