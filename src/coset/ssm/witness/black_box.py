@@ -22,13 +22,15 @@ from coset.ssm.witness.task import TrackingTask
 from coset.ssm.witness.words import Word
 
 __all__ = [
+    "GridSearch",
     "compare",
-    "forgetting_pairs",
-    "grid_pairs",
+    "forget",
     "modulus_candidates",
     "nested_pairs",
     "probe_lengths",
 ]
+
+Reached = tuple[tuple[int, ...], int]  # a word, and its value
 
 MAX_GRID_STATES = 4096
 _BATCH = 4096
@@ -68,46 +70,67 @@ def compare(
     return None
 
 
-@torch.no_grad()
-def grid_pairs(
-    runner: ModuleRunner, task: TrackingTask, tried: list[str]
-) -> Iterator[tuple[Word, Word]]:
-    """Search states rounded to a grid of ε, breadth first; give words that meet in one cell.
+class GridSearch:
+    """Search states rounded to a grid of ε, breadth first, for words that meet in one cell.
+
+    Iterating gives pairs of words of different value, one for each edge that meets a cell of
+    another value.
 
     Args:
         runner: a model that shows its state.
         task: what it should track.
-        tried: receives how far the search came.
 
-    Yields:
-        Pairs of words of different value, one for each cell that has two.
+    Attributes:
+        num_states: cells seen so far.
+        closed: whether the search came to an end: every token leads from every cell to a known one.
     """
-    model: Any = runner.model
-    labels: dict[bytes, int] = {}
-    words: dict[bytes, tuple[int, ...]] = {}
-    frontier: list[tuple[tuple[int, ...], int]] = [((), int(task.group.identity))]
-    state = model.start_state(1)
-    _remember(_cells(state, task), frontier, labels, words)
-    tokens = torch.arange(task.num_tokens)
-    while frontier and len(labels) < MAX_GRID_STATES:
-        taken = frontier[: max(1, _BATCH // task.num_tokens)]
-        rows = torch.arange(len(taken)).repeat_interleave(task.num_tokens)
-        after = model.step(tokens.repeat(len(taken)), _rows(state, rows))[1]
-        reached = [
-            ((*path, x), int(task.label_table[value, x]))
-            for path, value in taken
-            for x in range(task.num_tokens)
-        ]
-        cells = _cells(after, task)
-        for cell, (path, value) in zip(cells, reached, strict=True):
-            if labels.get(cell, value) != value:
-                yield Word.of(path), Word.of(words[cell])
-        fresh = _remember(cells, reached, labels, words)
-        rest = torch.arange(len(taken), len(frontier))
-        frontier = frontier[len(taken) :] + [reached[i] for i in fresh]
-        state = _joined(_rows(state, rest), _rows(after, torch.tensor(fresh, dtype=torch.int64)))
-    done = "all" if not frontier else "the first"
-    tried.append(f"A: {done} {len(labels):,} states on a grid of {task.resolution:g}")
+
+    def __init__(self, runner: ModuleRunner, task: TrackingTask) -> None:
+        self.model: Any = runner.model
+        self.task = task
+        self.closed = False
+        self._labels: dict[bytes, int] = {}
+        self._words: dict[bytes, tuple[int, ...]] = {}
+
+    @property
+    def num_states(self) -> int:
+        """How many cells were seen."""
+        return len(self._labels)
+
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[tuple[Word, Word]]:
+        task, num_tokens = self.task, self.task.num_tokens
+        frontier: list[Reached] = [((), int(task.group.identity))]
+        state = self.model.start_state(1)
+        self._remember(_cells(state, task), frontier)
+        tokens = torch.arange(num_tokens)
+        while frontier and self.num_states < MAX_GRID_STATES:
+            taken = frontier[: max(1, _BATCH // num_tokens)]
+            rows = torch.arange(len(taken)).repeat_interleave(num_tokens)
+            after = self.model.step(tokens.repeat(len(taken)), _rows(state, rows))[1]
+            reached = [
+                ((*path, x), int(task.label_table[value, x]))
+                for path, value in taken
+                for x in range(num_tokens)
+            ]
+            cells = _cells(after, task)
+            for cell, (path, value) in zip(cells, reached, strict=True):
+                if self._labels.get(cell, value) != value:
+                    yield Word.of(path), Word.of(self._words[cell])
+            fresh = torch.tensor(self._remember(cells, reached), dtype=torch.int64)
+            rest = torch.arange(len(taken), len(frontier))
+            frontier = frontier[len(taken) :] + [reached[i] for i in fresh.tolist()]
+            state = _joined(_rows(state, rest), _rows(after, fresh))
+        self.closed = not frontier
+
+    def _remember(self, cells: list[bytes], reached: list[Reached]) -> list[int]:
+        """Note cells that are new; return their places."""
+        fresh: list[int] = []
+        for at, (cell, (path, value)) in enumerate(zip(cells, reached, strict=True)):
+            if cell not in self._labels:
+                self._labels[cell], self._words[cell] = value, path
+                fresh.append(at)
+        return fresh
 
 
 def _cells(state: Any, task: TrackingTask) -> list[bytes]:
@@ -115,21 +138,6 @@ def _cells(state: Any, task: TrackingTask) -> list[bytes]:
     scaled = np.stack((flat.real, flat.imag), -1) / task.resolution
     cells = np.clip(np.nan_to_num(np.round(scaled)), -(2.0**62), 2.0**62).astype(np.int64)
     return [row.tobytes() for row in cells]
-
-
-def _remember(
-    cells: list[bytes],
-    reached: list[tuple[Any, int]],
-    labels: dict[bytes, int],
-    words: dict[bytes, tuple[int, ...]],
-) -> list[int]:
-    """Note cells that are new; return their places."""
-    fresh: list[int] = []
-    for at, (cell, (path, value)) in enumerate(zip(cells, reached, strict=True)):
-        if cell not in labels:
-            labels[cell], words[cell] = value, path
-            fresh.append(at)
-    return fresh
 
 
 def _rows(state: Any, places: Tensor) -> Any:
@@ -145,28 +153,36 @@ def _joined(first: Any, second: Any) -> Any:
     return map_tensors(lambda t: torch.cat((t, next(left))), first)
 
 
-def forgetting_pairs(task: TrackingTask, tried: list[str]) -> Iterator[tuple[Word, Word]]:
-    """Give two tokens of different value with longer and longer common endings.
+def forget(runner: ModuleRunner, task: TrackingTask, tried: list[str]) -> TrackingWitness | None:
+    """Read two tokens of different value and longer and longer common endings.
 
     Args:
-        task: what the model should track.
-        tried: receives how long they became.
+        runner: a model that shows its state.
+        task: what it should track.
+        tried: receives how long the endings became.
 
-    Yields:
-        Pairs of words, none longer than 2¹² tokens or max_length.
+    Returns:
+        A witness once the states are too close or too large; ``None`` if four times as long an
+        ending brought them no closer, or at 2¹² tokens.
     """
     values = task.letters
     other = np.flatnonzero(values != values[0])
     if not other.size:
-        return
-    every = Word.of(range(task.num_tokens))
+        return None
+    every, rounds, closest = Word.of(range(task.num_tokens)), 1, math.inf
     most = min(task.max_length, _MAX_ENDING)
-    rounds = 1
     while 1 + rounds * every.length <= most:
         end = every**rounds
-        yield Word.of([int(other[0])]) + end, Word.of([0]) + end
-        rounds *= 4
-    tried.append(f"B: common endings of up to {every.length * rounds // 4:,} tokens")
+        words = (Word.of([int(other[0])]) + end, Word.of([0]) + end)
+        ends = runner.ends(words)
+        distance = ends[0].distance(ends[1])
+        if distance <= task.resolution or max(e.size for e in ends) > task.radius:
+            return compare(runner, task, words, "B", "a common ending makes the states alike")
+        if distance > 0.99 * closest:
+            break
+        closest, rounds = distance, 4 * rounds
+    tried.append(f"B: common endings of {end.length:,} tokens bring no two states together")
+    return None
 
 
 def modulus_candidates(task: TrackingTask) -> tuple[int, ...]:

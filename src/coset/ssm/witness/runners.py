@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+# Longer words are read token by token, in constant memory.
+_MAX_PARALLEL = 2**13
+
+
 @dataclass(frozen=True, eq=False)
 class Ending:
     """Where a word ends: an exact part of the state, a numeric part, and the model's answer.
@@ -206,12 +210,35 @@ class ModuleRunner:
                 return [Ending(0, None, None) for _ in words]
             best = self.answers(tokens)[:, -1].argmax(-1).tolist()
             return [Ending(0, None, int(label)) for label in best]
-        state, logits = self.model.start_state(len(words)), None  # type: ignore[operator]
-        for column in _columns(words):
+        state, logits = self._before_last(words), None
+        rest = words if state is None else [_last(word) for word in words]
+        state = self.model.start_state(len(words)) if state is None else state  # type: ignore
+        for column in _columns(rest):
             logits, state = self.model.step(column, state)  # type: ignore[operator]
         flat = flat_state(state)
         best = [None] * len(words) if logits is None else logits.argmax(-1).tolist()
         return [Ending(0, flat[i], best[i]) for i in range(len(words))]
+
+    def _before_last(self, words: Sequence[Word]) -> Any:
+        """Return the states before the last tokens by one parallel pass, if the model has one."""
+        length = words[0].length - 1
+        if not hasattr(self.model, "states") or not 1 <= length <= _MAX_PARALLEL:
+            return None
+        model: Any = self.model
+        states = model.states(torch.stack([word.tokens()[:-1] for word in words]))
+        start = model.start_state(len(words))
+        if not isinstance(states, list | tuple) or len(states) != len(start):
+            return None
+        last = tuple(s[:, -1] if isinstance(s, Tensor) else None for s in states)
+        fits = all(
+            isinstance(a, Tensor) and a.shape == b.shape and a.dtype == b.dtype
+            for a, b in zip(last, start, strict=True)
+        )
+        return last if fits else None
+
+
+def _last(word: Word) -> Word:
+    return Word.of([] if word.last is None else [word.last])
 
 
 def _columns(words: Sequence[Word]) -> Any:

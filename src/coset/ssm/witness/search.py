@@ -11,13 +11,7 @@ import torch
 from coset.core.errors import ConfigError
 from coset.ssm.alphabet import Alphabet
 from coset.ssm.cascade import Cascade
-from coset.ssm.witness.black_box import (
-    compare,
-    forgetting_pairs,
-    grid_pairs,
-    nested_pairs,
-    probe_lengths,
-)
+from coset.ssm.witness.black_box import GridSearch, compare, forget, nested_pairs, probe_lengths
 from coset.ssm.witness.exact import refute_cascade, refute_fading, refute_layer
 from coset.ssm.witness.fading import FadingStack
 from coset.ssm.witness.result import LengthProbe, TrackingWitness, WitnessSearch
@@ -165,13 +159,17 @@ def _search_module(
     found: TrackingWitness | None = None
     if "B" in levels:
         found = _layer_witness(runner, task, tried)
-    if found is None and "B" in levels and runner.has_state:
-        pairs = forgetting_pairs(task, tried)
-        found = _first(runner, task, pairs, "B", "a common ending makes the states alike")
+    closed = False
     if found is None and "A" in levels and runner.has_state:
-        pairs = itertools.islice(grid_pairs(runner, task, tried), _MAX_TRIALS)
+        grid = GridSearch(runner, task)
+        pairs = itertools.islice(grid, _MAX_TRIALS)
         found = _first(runner, task, pairs, "A", "two words meet in one cell of the grid")
-    if found is None and "C" in levels:
+        closed = grid.closed and found is None
+        size = f"all {grid.num_states:,}" if closed else f"{grid.num_states:,}"
+        tried.append(f"A: {size} states on a grid of {task.resolution:g}")
+    if found is None and not closed and "B" in levels and runner.has_state:
+        found = forget(runner, task, tried)
+    if found is None and not closed and "C" in levels:
         found = _nested_witness(runner, task, num_layers, tried)
     if "D" in levels:
         source = generator if generator is not None else torch.Generator().manual_seed(0)
