@@ -108,7 +108,7 @@ def learned_trackers(config: LearnedTrackersConfig, run: RunContext) -> Iterator
 
     Yields:
         One row: order and derived_length of the group (null if infinite); is_certified,
-        num_pairs checked; layers, num_layers; total_tries of all stages and first_tries of the first;
+        num_pairs checked; layers, num_layers; total_tries of all stages, first_tries of the first;
         num_restarts and num_useful of all stages, first_restarts and first_useful of the first;
         stalled_stage (0 if none) and best_gain there; entropy that is left, in nats; residual, the
         largest distance of an angle from its root of unity in units of 1/m turn; long_accuracy.

@@ -27,6 +27,9 @@ from coset.ssm.learning.stage import Foundation, Progress, train_stage
 
 __all__ = ["learn_tracker"]
 
+# Words are drawn for telling so many states apart in each state below, at most.
+_MOST_STATES = 64
+
 
 def learn_tracker(
     words_or_source: Any,
@@ -84,19 +87,18 @@ def learn_tracker(
     foundation = Foundation.of(Cascade((), source.num_tokens))
     stages: list[StageReport] = []
     while True:
-        words = ScoringWords.draw(
-            source, recipe, 2 * max(search.moduli) * len(foundation.codes), generator
-        )
+        words = ScoringWords.draw(source, recipe, search.num_states(foundation), generator)
         counts = words.counts(foundation)
         entropy = conditional_entropy(counts)
         if entropy < recipe.exact or len(stages) == recipe.num_stages:
             break
-        choice, report = search.stage(foundation, words, entropy, len(stages))
-        stages.append(report)
+        choice, stage = search.stage(foundation, words, entropy, len(stages))
+        stages.append(stage)
         if choice is None:
             break
         foundation = foundation.extend(choice.moduli, choice.tables)
-    return _finish(foundation, counts[:, 0], entropy, tuple(stages), recipe)
+    report = _report(foundation, words, entropy, tuple(stages), recipe)
+    return LearnedTracker(foundation.cascade, _decoder(foundation, counts[:, 0]), report)
 
 
 def _check(moduli: Sequence[int] | None, restarts: int, num_coordinates: int) -> None:
@@ -120,6 +122,11 @@ class _Search:
     num_coordinates: int
     generator: torch.Generator | None
     progress: Progress | None
+
+    def num_states(self, foundation: Foundation) -> int:
+        """Return how many states a further layer may make, for counting labels in each."""
+        most = int(max(self.moduli) ** self.num_coordinates)
+        return len(foundation.codes) * min(most, _MOST_STATES)
 
     def stage(
         self, foundation: Foundation, words: ScoringWords, entropy: float, done: int
@@ -163,16 +170,22 @@ class _Search:
         return tell
 
 
-def _finish(
+def _report(
     foundation: Foundation,
-    counts: np.ndarray,
+    words: ScoringWords,
     entropy: float,
     stages: tuple[StageReport, ...],
     recipe: Recipe,
-) -> LearnedTracker:
-    solved = entropy < recipe.exact
-    advice = ""
-    if not solved and stages and not stages[-1].moduli:
+) -> LearningReport:
+    num_states = len(foundation.codes)
+    enough = words.can_tell(num_states)
+    solved, advice = entropy < recipe.exact and enough, ""
+    if not enough or (stages and not stages[-1].moduli and not words.can_tell(2 * num_states)):
+        advice = (
+            f"{words.num_positions} held-out positions are too few to count {words.num_labels} "
+            f"labels in {num_states if not enough else 2 * num_states} states: give more words"
+        )
+    elif not solved and stages and not stages[-1].moduli:
         advice = (
             f"no progress in layer {len(stages)}: the best of {stages[-1].num_restarts} restarts "
             f"explains {stages[-1].gain:.3f} nat; give more restarts or other moduli; if the "
@@ -180,15 +193,19 @@ def _finish(
         )
     elif not solved:
         advice = f"all {recipe.num_stages} layers are used and {entropy:.3f} nat are left"
-    decoder = np.full(foundation.cascade.num_codes, -1, dtype=np.int64)
-    seen = counts.sum(1) > 0
-    decoder[foundation.codes[seen]] = counts[seen].argmax(1)
-    report = LearningReport(
+    return LearningReport(
         value=entropy,
         status=Status.SOLVED if solved else Status.STALLED,
         advice=advice,
         iterations=sum(stage.num_tries for stage in stages) * recipe.num_iterations,
         stages=stages,
-        num_states=len(foundation.codes),
+        num_states=num_states,
     )
-    return LearnedTracker(foundation.cascade, decoder, report)
+
+
+def _decoder(foundation: Foundation, counts: np.ndarray) -> np.ndarray:
+    """Return the label most often seen with each code, −1 where none was."""
+    decoder = np.full(foundation.cascade.num_codes, -1, dtype=np.int64)
+    seen = counts.sum(1) > 0
+    decoder[foundation.codes[seen]] = counts[seen].argmax(1)
+    return decoder

@@ -96,10 +96,9 @@ class ScoringWords:
         num_states: int,
         generator: torch.Generator | None,
     ) -> ScoringWords:
-        """Draw enough words to count labels in `num_states` states.
+        """Draw enough words to count labels in `num_states` states: 16 positions for each pair.
 
-        The plug-in entropy is biased by about (states · labels) ÷ (2 · positions), so that there
-        are at least 16 positions for each pair.
+        The plug-in entropy is biased by about (states · labels) ÷ (2 · positions).
         """
         longest = source.max_length or recipe.score_length
         length = min(recipe.score_length, longest)
@@ -108,6 +107,15 @@ class ScoringWords:
         words: tuple[Tensor, Tensor] = source.sample(num_words, length, generator, fresh=True)
         tokens, labels = (np.ascontiguousarray(w.numpy()) for w in words)
         return cls(tokens, labels, length // 2, source.num_labels)
+
+    @property
+    def num_positions(self) -> int:
+        """How many positions count."""
+        return int(self.labels[:, self.begin :].size)
+
+    def can_tell(self, num_states: int) -> bool:
+        """Tell whether labels can be counted in so many states: 8 positions for each pair."""
+        return self.num_positions >= 8 * num_states * self.num_labels
 
     def counts(
         self, foundation: Foundation, moduli: tuple[int, ...] = (), tables: np.ndarray | None = None
@@ -221,15 +229,16 @@ def _options(
         return Choice(gain, assigned, tables, float(residual))
 
     snapped = {m: snap(align(angles, m, foundation.after), m) for m in moduli}
+    cells = len(foundation.codes)
     best, useful = 0.0, []
     for j in range(len(angles)):
-        alone = [choice([j], (m,)) for m in moduli]
-        best = max(best, *(c.gain for c in alone))
+        alone = [choice([j], (m,)) for m in moduli if words.can_tell(cells * m)]
+        best = max([best, *(c.gain for c in alone)])
         useful.append([(j, c.moduli[0]) for c in alone if c.gain > recipe.least_gain])
     found = []
     for picked in itertools.product(*([None, *options] for options in useful)):
         kept = [pair for pair in picked if pair is not None]
-        if kept:
+        if kept and words.can_tell(cells * math.prod(m for _, m in kept)):
             found.append(choice([j for j, _ in kept], tuple(m for _, m in kept)))
     return best, found
 
@@ -263,7 +272,7 @@ def choose(
     best, num_useful = 0.0, 0
     for angles in turns:
         gain, useful = _options(angles, foundation, words, moduli, recipe, before)
-        best = max(best, gain, *(choice.gain for choice in useful))
+        best = max([best, gain, *(choice.gain for choice in useful)])
         num_useful += bool(useful)
         found += useful
     if not found:

@@ -149,7 +149,7 @@ class StoredWords:
     Raises:
         ShapeError: if the shapes differ, or there are fewer than two words.
         DtypeError: if they are not integers.
-        RangeError: if a token or label is negative.
+        RangeError: if a token or label is negative, or so large that there must be gaps.
         DomainError: if nothing is left on one side.
     """
 
@@ -159,8 +159,8 @@ class StoredWords:
                 f"tokens and labels must both have shape (words, length), neither 0; given "
                 f"{tuple(tokens.shape)} and {tuple(labels.shape)}"
             )
-        self.tokens = check_tokens(tokens, 2**31).contiguous()
-        self.labels = check_tokens(labels, 2**31).contiguous()
+        self.tokens = _numbers(tokens, "tokens")
+        self.labels = _numbers(labels, "labels")
         kept = max(1, len(tokens) // 5) if num_held_out is None else num_held_out
         if not 1 <= kept < len(tokens):
             raise DomainError(
@@ -185,6 +185,16 @@ class StoredWords:
         else:
             chosen = torch.randint(split, (num_words,), generator=generator)
         return self.tokens[chosen, :length], self.labels[chosen, :length]
+
+
+def _numbers(values: Tensor, name: str) -> Tensor:
+    """Return integers that may number tokens or labels: fewer kinds than there are of them."""
+    if values.numel() and not values.is_floating_point() and int(values.max()) >= values.numel():
+        raise RangeError(
+            f"{name} must be numbered from 0 on without gaps; of {values.numel()} {name} the "
+            f"largest is {int(values.max())}; renumber them"
+        )
+    return check_tokens(values, max(1, values.numel())).contiguous()
 
 
 def as_source(words: Any) -> WordSource:

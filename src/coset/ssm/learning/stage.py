@@ -13,11 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from coset.core.errors import UnsupportedError
 from coset.ssm.cascade import Cascade, PhaseLayer
 from coset.ssm.learning.kernels import adam_step, add_gradients
 from coset.ssm.learning.lanes import LANES
 from coset.ssm.learning.recipe import Recipe
 from coset.ssm.learning.sources import WordSource
+
+# Parameters of all restarts take 4 bytes each, in four arrays.
+MAX_PARAMETERS = 2**28
 
 __all__ = ["Foundation", "Restarts", "train_stage"]
 
@@ -74,6 +78,9 @@ class Restarts:
         readout_scale: standard deviation of the readout's start.
         generator: of the random start: θ uniform on the circle, W normal.
 
+    Raises:
+        UnsupportedError: if there would be more than 2^28 parameters.
+
     Attributes:
         angles: (blocks, C, X, d, 16) float32, θ in radians.
         readout: (blocks, C, K, 1 + 2d, 16) float32.
@@ -90,6 +97,13 @@ class Restarts:
     ) -> None:
         (cells, tokens), d = foundation.after.shape, num_coordinates
         blocks = -(-num_restarts // LANES)
+        size = blocks * LANES * cells * (tokens * d + num_labels * (1 + 2 * d))
+        if size > MAX_PARAMETERS:
+            raise UnsupportedError(
+                f"a stage may train 2^28 numbers; {num_restarts} restarts with {cells} states, "
+                f"{tokens} tokens, {num_labels} labels and {d} phases need {size}; use fewer "
+                f"restarts, or tokens and labels without gaps"
+            )
         angles = 2 * np.pi * torch.rand((blocks, cells, tokens, d, LANES), generator=generator)
         shape = (blocks, cells, num_labels, 1 + 2 * d, LANES)
         readout = readout_scale * torch.randn(shape, generator=generator)
