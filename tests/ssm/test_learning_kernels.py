@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from coset.ssm.learning.kernels import adam_step, add_gradients, count_labels, run_table
-from coset.ssm.learning.lanes import LANES
+from coset.ssm.learning.recipe import LANES
 from coset.ssm.learning.reference import stage_loss_reference
 
 

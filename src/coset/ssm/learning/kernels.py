@@ -11,7 +11,6 @@ import numpy as np
 from numba import njit
 
 from coset.ssm.learning.lanes import (
-    LANES,
     add,
     floor,
     load,
@@ -22,6 +21,7 @@ from coset.ssm.learning.lanes import (
     splat,
     store,
 )
+from coset.ssm.learning.recipe import LANES
 
 __all__ = ["adam_step", "add_gradients", "count_labels", "run_table"]
 

@@ -12,8 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
 
+from coset.ssm.learning.recipe import LANES
+
 __all__ = [
-    "LANES",
     "add",
     "floor",
     "load",
@@ -24,8 +25,6 @@ __all__ = [
     "splat",
     "store",
 ]
-
-LANES = 16
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from coset.core.errors import DomainError
 
-__all__ = ["Recipe"]
+__all__ = ["LANES", "Recipe"]
+
+# Restarts train sixteen a block, one a lane of a vector register.
+LANES = 16
 
 
 @dataclass(frozen=True)

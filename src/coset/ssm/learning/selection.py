@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.ssm.learning.kernels import count_labels
 from coset.ssm.learning.recipe import Recipe
 from coset.ssm.learning.sources import WordSource
 from coset.ssm.learning.stage import Foundation
@@ -130,6 +129,8 @@ class ScoringWords:
         Returns:
             (C, Π moduli, K) int64.
         """
+        from coset.ssm.learning.kernels import count_labels  # loads numba
+
         cells, num_tokens = foundation.after.shape
         if tables is None:
             tables = np.zeros((0, cells, num_tokens), dtype=np.int64)

@@ -12,7 +12,6 @@ from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.groups import Group
 from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.cascade import check_tokens
-from coset.ssm.learning.kernels import run_table
 
 __all__ = ["GroupWords", "MachineWords", "StoredWords", "WordSource", "as_source"]
 
@@ -104,6 +103,8 @@ class MachineWords:
         Raises:
             RangeError: if a token is out of range.
         """
+        from coset.ssm.learning.kernels import run_table  # loads numba
+
         words = check_tokens(tokens, self.num_tokens).contiguous().numpy()
         states = np.empty_like(words)
         run_table(self.table, words, self.start, states)

@@ -15,9 +15,7 @@ import torch
 
 from coset.core.errors import UnsupportedError
 from coset.ssm.cascade import Cascade, PhaseLayer
-from coset.ssm.learning.kernels import adam_step, add_gradients
-from coset.ssm.learning.lanes import LANES
-from coset.ssm.learning.recipe import Recipe
+from coset.ssm.learning.recipe import LANES, Recipe
 from coset.ssm.learning.sources import WordSource
 
 # Parameters of all restarts take 4 bytes each, in four arrays.
@@ -119,6 +117,8 @@ class Restarts:
 
     def add_gradients(self, tokens: np.ndarray, labels: np.ndarray, after: np.ndarray) -> None:
         """Add the gradients of the mean cross-entropy of a batch, times its number of tokens."""
+        from coset.ssm.learning.kernels import add_gradients  # loads numba
+
         split = self._split
         for values, sums in zip(self.parameters, self.gradients, strict=True):
             add_gradients(
@@ -141,6 +141,8 @@ class Restarts:
             num_tokens: how many tokens the gradients are summed over.
             clip_norm: largest norm of a restart's mean gradient.
         """
+        from coset.ssm.learning.kernels import adam_step
+
         for block, sums in enumerate(self.gradients):
             g = sums.reshape(-1, LANES)
             norms = np.sqrt(np.einsum("pr,pr->r", g, g)) / num_tokens
