@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import DomainError, RangeError
+from coset.ssm.automata.transitions import as_table, check_delta, check_labels, check_state
 from coset.ssm.phase_layer import check_tokens
 
 if TYPE_CHECKING:
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from coset.ssm.automata.monoid import TransitionMonoid
     from coset.ssm.automata.verdict import AutomatonVerdict, SyntacticGroup
 
-__all__ = ["MAX_TRANSITIONS", "Automaton"]
-
-# A table of transitions has num_states · num_tokens entries.
-MAX_TRANSITIONS = 10_000_000
+__all__ = ["Automaton"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +57,16 @@ class Automaton:
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        delta = _check_delta(self.delta)
+        delta = check_delta(self.delta)
         num_states, num_tokens = delta.shape
         object.__setattr__(self, "delta", delta)
-        object.__setattr__(self, "start", _check_state(self.start, num_states, "start"))
+        object.__setattr__(self, "start", check_state(self.start, num_states, "start"))
         if self.accepting is not None:
-            accepted = {_check_state(q, num_states, "accepting") for q in self.accepting}
+            accepted = {check_state(q, num_states, "accepting") for q in self.accepting}
             object.__setattr__(self, "accepting", tuple(sorted(accepted)))
-        labels = _check_labels(self.state_labels, num_states, "state")
+        labels = check_labels(self.state_labels, num_states, "state")
         object.__setattr__(self, "state_labels", labels)
-        labels = _check_labels(self.token_labels, num_tokens, "token")
+        labels = check_labels(self.token_labels, num_tokens, "token")
         object.__setattr__(self, "token_labels", labels)
 
     @classmethod
@@ -104,7 +102,7 @@ class Automaton:
         """
         table = delta.numpy(force=True) if isinstance(delta, Tensor) else delta
         return cls(
-            _as_table(table),
+            as_table(table),
             start,
             None if accepting is None else tuple(accepting),
             tuple(state_labels),
@@ -251,7 +249,7 @@ class Automaton:
         """
         tokens = check_tokens(tokens, self.num_tokens)
         table = torch.as_tensor(self.delta.copy()).to(tokens.device)
-        first = self.start if start is None else _check_state(start, self.num_states, "start")
+        first = self.start if start is None else check_state(start, self.num_states, "start")
         now = torch.full(tokens.shape[:-1], first, device=tokens.device)
         states = []
         for x in tokens.unbind(-1):
@@ -345,61 +343,3 @@ class Automaton:
         from coset.ssm.automata.compiled import compile_automaton
 
         return compile_automaton(self)
-
-
-def _as_table(delta: Any) -> np.ndarray:
-    try:
-        return np.asarray(delta)
-    except ValueError as error:  # rows of different lengths
-        raise ShapeError(
-            "delta must be a table with one row for each state and one column for each token; "
-            "given rows of different lengths"
-        ) from error
-
-
-def _check_delta(delta: np.ndarray) -> np.ndarray:
-    delta = np.asarray(delta)
-    if delta.ndim != 2 or 0 in delta.shape:
-        raise ShapeError(
-            f"delta must have shape (num_states, num_tokens), both at least 1; given {delta.shape}"
-        )
-    if delta.dtype.kind not in "iu":
-        raise DtypeError(f"delta must hold integers; given {delta.dtype}")
-    if delta.size > MAX_TRANSITIONS:
-        raise UnsupportedError(
-            f"an automaton may have {MAX_TRANSITIONS:,} transitions; given {delta.size:,}; "
-            f"merge tokens that act alike"
-        )
-    wrong = (delta < 0) | (delta >= len(delta))
-    if wrong.any():
-        q, x = (int(i) for i in np.argwhere(wrong)[0])
-        raise RangeError(
-            f"delta must hold states 0 … {len(delta) - 1}; given {delta[q, x]} at state {q}, "
-            f"token {x}"
-        )
-    delta = np.ascontiguousarray(delta, dtype=np.int64).copy()
-    delta.setflags(write=False)
-    return delta
-
-
-def _check_state(state: Any, num_states: int, what: str) -> int:
-    if isinstance(state, bool) or not isinstance(state, int | np.integer):
-        raise DtypeError(f"{what} must be a state's number; given {state!r}")
-    if not 0 <= state < num_states:
-        raise RangeError(f"{what} must lie in 0 … {num_states - 1}; given {state}")
-    return int(state)
-
-
-def _check_labels(labels: Sequence[str], count: int, what: str) -> tuple[str, ...]:
-    if not labels:
-        return tuple(str(i) for i in range(count))
-    if len(labels) != count:
-        raise ShapeError(f"there must be {count} {what}_labels; given {len(labels)}")
-    seen: set[str] = set()
-    for label in labels:
-        if not isinstance(label, str):
-            raise DtypeError(f"each of {what}_labels must be text; given {label!r}")
-        if label in seen:
-            raise DomainError(f"each of {what}_labels must be there once; given {label!r} twice")
-        seen.add(label)
-    return tuple(labels)

@@ -16,6 +16,7 @@ import numpy as np
 
 from coset.core.errors import UnsupportedError
 from coset.ssm.automata.images import Images
+from coset.ssm.automata.regroup import regroup
 from coset.ssm.automata.slots import LevelLayout
 from coset.ssm.automata.tile_group import TileGroup, tile_group
 from coset.ssm.cascade import Cascade
@@ -62,7 +63,7 @@ def decompose(delta: np.ndarray, start: int = 0) -> tuple[Cascade, np.ndarray]:
             sets = level.narrow(codes)
     states = np.full(cascade.num_codes, -1, dtype=np.int64)
     states[codes] = [images.sets[a][0] for a in sets]
-    return cascade, states
+    return regroup(cascade, states)
 
 
 def _chain(images: Images, start: int) -> dict[int, int]:

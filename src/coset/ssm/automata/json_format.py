@@ -30,7 +30,8 @@ import numpy as np
 
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import write_json
-from coset.ssm.automata.automaton import MAX_TRANSITIONS, Automaton
+from coset.ssm.automata.automaton import Automaton
+from coset.ssm.automata.transitions import MAX_TRANSITIONS
 
 __all__ = ["FORMAT", "MAX_FILE_BYTES", "automaton_from_json", "read_automaton", "write_automaton"]
 

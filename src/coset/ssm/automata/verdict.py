@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coset.core.errors import UnsupportedError
 from coset.core.results import Record, Verdict
 from coset.ssm.automata.automaton import Automaton
 from coset.ssm.automata.images import Images
@@ -52,7 +53,8 @@ class AutomatonVerdict(Verdict):
 
     Attributes:
         kind: "permutation", "permutation-reset", "aperiodic" or "general".
-        groups: the maximal groups of the transition monoid, without trivial ones.
+        groups: the maximal groups of the transition monoid, without trivial ones; if words have
+            too many images to list, only the one that decides.
         depth_at_least: no fewer layers do.
         depth_at_most: so many layers do; infinite if none do.
     """
@@ -90,7 +92,17 @@ def judge_automaton(automaton: Automaton) -> AutomatonVerdict:
         (1, 1)
     """
     automaton = automaton.trim()
-    images = Images.from_delta(automaton.delta)
+    try:
+        images = Images.from_delta(automaton.delta)
+    except UnsupportedError:
+        # Tokens that permute all states may settle the question without a list of images.
+        units = _group_of_tokens(automaton)
+        if units.is_solvable:
+            raise
+        evidence = {"num_states": automaton.num_states, "num_tokens": automaton.num_tokens}
+        return AutomatonVerdict(
+            False, _reason([units]), evidence, "general", (units,), math.inf, math.inf
+        )
     groups: list[SyntacticGroup] = []
     level_depths: dict[int, int | float] = dict.fromkeys(range(1, 1 + int(images.heights[0])), 1)
     for representative in _representatives(images):
@@ -131,6 +143,13 @@ def _group_of(automaton: Automaton, images: Images, representative: int) -> Synt
     orders = derived_orders(int(images.sizes[representative]), distinct.values())
     states = tuple(automaton.state_labels[q] for q in images.sets[representative])
     return SyntacticGroup(states, orders, orders[0] == 1 or images.is_regular(representative))
+
+
+def _group_of_tokens(automaton: Automaton) -> SyntacticGroup:
+    """Return the group that the tokens generate that permute all states."""
+    num_states = automaton.num_states
+    columns = [c for c in automaton.delta.T if np.unique(c).size == num_states]
+    return SyntacticGroup(automaton.state_labels, derived_orders(num_states, columns))
 
 
 def _kind_of(automaton: Automaton, groups: list[SyntacticGroup]) -> str:

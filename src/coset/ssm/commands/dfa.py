@@ -1,0 +1,171 @@
+"""``coset ssm dfa``: can diagonal layers track an automaton; the layers, if they can."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+
+from coset.core.files import dump_json
+from coset.core.terminal import printable
+from coset.ssm.commands.compile import print_layers
+
+if TYPE_CHECKING:
+    from coset.ssm.automata import Automaton, AutomatonVerdict, CompiledAutomaton
+
+__all__ = ["dfa"]
+
+_GROUPS = 8  # groups listed in the terminal
+_STEPS = 12  # states of a word shown in the terminal
+
+
+def dfa(
+    file: Annotated[Path, tyro.conf.Positional],
+    /,
+    word: tuple[str, ...] = (),
+    minimize: bool = False,
+    out: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Judge an automaton by the groups in its transition monoid, and compile it.
+
+    Diagonal layers can track a finite automaton iff each of those groups is solvable. Then the
+    layers are built (holonomy decomposition: phases that tokens turn, or reset), and a check of
+    every pair of a state of theirs and a token proves them right at every length. If a group is
+    not solvable, the exit code is 1.
+
+    The file is JSON: format ("coset automaton 1"), tokens, states, start, transitions, and if
+    wanted name, accepting, and otherwise (where transitions that are not listed lead).
+
+    Example: coset ssm dfa examples/automata/shell_game.json --word "put left" "swap left middle"
+
+    Args:
+        file: the automaton.
+        word: tokens to read; the states on the way are shown.
+        minimize: first merge states that no word tells apart by acceptance.
+        out: write the layers to this model file.
+        json: print JSON.
+    """
+    from coset.ssm.automata import Automaton
+    from coset.ssm.errors import NotSolvableError
+
+    automaton = Automaton.from_json_file(file)
+    if minimize:
+        automaton = automaton.minimal()
+    tokens = automaton.tokens(word)
+    report: dict[str, Any] = {"file": str(file), **_describe(automaton, automaton.verdict())}
+    try:
+        compiled = automaton.compile()
+    except NotSolvableError:
+        compiled = None
+    states = (automaton.run(tokens) if compiled is None else compiled.track(tokens)).tolist()
+    report["word"] = [automaton.state_labels[q] for q in states]
+    report["layers"] = None if compiled is None else _layers(compiled)
+    if compiled is not None:
+        certificate = compiled.certificate()
+        report |= {"num_pairs": certificate.num_pairs, "certified": certificate.verify()}
+        if out is not None:
+            compiled.to_module().save(out)
+            report["out"] = str(out)
+    if json:
+        print(dump_json(report), end="")
+    else:
+        _print(report, word)
+    return 0 if report.get("certified") else 1
+
+
+def _describe(automaton: Automaton, verdict: AutomatonVerdict) -> dict[str, Any]:
+    """Return the automaton and its verdict as JSON values."""
+    smaller = None if automaton.accepting is None else automaton.minimal().num_states
+    return {
+        "name": automaton.name,
+        "num_states": automaton.num_states,
+        "num_reachable": int(automaton.reachable.size),
+        "num_minimal": smaller,
+        "num_tokens": automaton.num_tokens,
+        "kind": verdict.kind,
+        "trackable": verdict.holds,
+        "reason": verdict.reason,
+        "depth_at_least": _finite(verdict.depth_at_least),
+        "depth_at_most": _finite(verdict.depth_at_most),
+        "groups": [
+            {
+                "states": list(group.states),
+                "order": group.order,
+                "derived_orders": list(group.orders),
+                "solvable": group.is_solvable,
+            }
+            for group in verdict.groups
+        ],
+    }
+
+
+def _finite(depth: int | float) -> int | None:
+    return None if depth == math.inf else int(depth)
+
+
+def _layers(compiled: CompiledAutomaton) -> list[dict[str, Any]]:
+    return [
+        {
+            "moduli": list(layer.moduli),
+            "turns": bool(layer.increments.any()),
+            "resets": layer.resets is not None,
+            "table_shape": list(layer.increments.shape),
+        }
+        for layer in compiled.cascade.layers
+    ]
+
+
+def _print(report: dict[str, Any], word: tuple[str, ...]) -> None:
+    console = Console(highlight=False)
+    name = printable(report["name"] or report["file"])
+    counts = f"{report['num_states']:,} states, {report['num_tokens']:,} tokens"
+    console.print(f"[bold]{escape(name)}[/bold]: {counts}, {report['kind']}")
+    _print_groups(console, report["groups"])
+    answer = "[green]✓ yes[/green]" if report["trackable"] else "[red]✗ no[/red]"
+    console.print(f"diagonal layers can track it: {answer}")
+    console.print(escape(printable(report["reason"])))
+    if report["num_reachable"] < report["num_states"]:
+        console.print(
+            f"only {report['num_reachable']:,} states can be reached; the others count not"
+        )
+    if report["num_minimal"] is not None and report["num_minimal"] < report["num_reachable"]:
+        console.print(f"{report['num_minimal']:,} states are enough to accept alike: --minimize")
+    if report["layers"] is not None:
+        _print_compiled(console, report)
+    if word:
+        shown = report["word"] if len(word) <= _STEPS else ["…", *report["word"][-_STEPS:]]
+        console.print(escape(printable(f"states: {', '.join(shown)}")))
+
+
+def _print_groups(console: Console, groups: list[dict[str, Any]]) -> None:
+    from coset.ssm.automata.verdict import describe_states
+
+    for group in groups[:_GROUPS]:
+        series = " → ".join(f"{order:,}" for order in group["derived_orders"])
+        stall = "" if group["solvable"] else ", where it stalls: not solvable"
+        states = printable(describe_states(tuple(group["states"])))
+        console.print(escape(f"group on {states}: derived series {series}{stall}"))
+    if len(groups) > _GROUPS:
+        console.print(f"and {len(groups) - _GROUPS} more groups")
+
+
+def _print_compiled(console: Console, report: dict[str, Any]) -> None:
+    rows = []
+    for layer in report["layers"]:
+        does = [word for word in ("turns", "resets") if layer[word]]
+        rows.append((" and ".join(does), layer["moduli"], layer["table_shape"]))
+    print_layers(console, rows, "tokens do")
+    least, depth = report["depth_at_least"], len(report["layers"])
+    bound = "no stack is shallower" if depth == least else f"no stack has fewer than {least}"
+    console.print(
+        f"{depth} {'layer' if depth == 1 else 'layers'}, {bound}; {report['num_pairs']:,} pairs of "
+        f"state and token checked: "
+        + ("right at every length" if report["certified"] else "[red]WRONG[/red]")
+    )
+    if "out" in report:
+        console.print(escape(f"written: {printable(report['out'])}"))
