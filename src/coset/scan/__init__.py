@@ -7,11 +7,14 @@ for the CPU and Triton kernels for CUDA.
 from __future__ import annotations
 
 from coset.scan.affine import affine_compose, scan, step
+from coset.scan.matrix import matrix_compose, matrix_scan
 from coset.scan.phase import phase_scan
 from coset.scan.reference import matrix_scan_reference, phase_scan_reference, scan_reference
 
 __all__ = [
     "affine_compose",
+    "matrix_compose",
+    "matrix_scan",
     "matrix_scan_reference",
     "phase_scan",
     "phase_scan_reference",

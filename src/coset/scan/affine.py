@@ -15,8 +15,8 @@ __all__ = ["Affine", "affine_compose", "scan", "step"]
 
 Affine = tuple[Tensor, Tensor]
 
-_HALF = (torch.float16, torch.bfloat16)
-_DTYPES = (*_HALF, torch.float32, torch.float64, torch.complex64, torch.complex128)
+HALF = (torch.float16, torch.bfloat16)
+_DTYPES = (*HALF, torch.float32, torch.float64, torch.complex64, torch.complex128)
 
 
 def check_tensors(**tensors: Tensor) -> torch.dtype:
@@ -145,7 +145,7 @@ def scan(
     """
     given = {"a": a, "b": b} if h0 is None else {"a": a, "b": b, "h0": h0}
     dtype = check_tensors(**given)
-    wide = torch.float32 if dtype in _HALF else dtype
+    wide = torch.float32 if dtype in HALF else dtype
     shape, place = _shape(dim, a=a.shape, b=b.shape)
     before, num_steps, after = shape[:place], shape[place], shape[place + 1 :]
     rows, width = math.prod(before), math.prod(after)
@@ -177,7 +177,7 @@ def step(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
     """
     dtype = check_tensors(a=a, b=b, h=h)
     _shape(-1, a=a.shape, b=b.shape, h=h.shape, state=torch.Size([1]))
-    if dtype in _HALF:
+    if dtype in HALF:
         return (a.float() * h.float() + b.float()).to(dtype)
     return a * h + b
 

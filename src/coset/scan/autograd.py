@@ -7,22 +7,19 @@ The derivative of these is again a scan, so that every order of differentiation 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
 
-from coset.core.backends import (
-    Backend,
-    always,
-    chosen_backend,
-    register_backend,
-    requires_module,
-    use_backend,
-)
 from coset.core.errors import UnsupportedError
+from coset.scan.dispatch import (
+    call_operator,
+    mapped,
+    register_backends,
+    resolve_backend,
+    unwatched,
+)
 from coset.scan.eager import backward_eager, forward_eager, previous_states
 from coset.scan.reference import scan_reference
 
@@ -31,38 +28,20 @@ __all__ = ["BACKENDS", "affine_scan", "affine_scan_backward", "call_scan"]
 OP = "scan.affine"
 BACKENDS = ("auto", "numba", "triton", "eager", "reference")
 
-register_backend(
-    Backend(
-        OP,
-        "numba",
-        "cpu",
-        requires_module("numba", "install it with: pip install numba"),
-        "one fused loop a direction",
-    )
-)
-register_backend(Backend(OP, "eager", "cpu", always, "whole-tensor operations, O(log T) rounds"))
-register_backend(Backend(OP, "reference", "cpu", always, "literal, slow"))
-register_backend(Backend(OP, "eager", "cuda", always, "whole-tensor operations, O(log T) rounds"))
-register_backend(Backend(OP, "reference", "cuda", always, "literal, slow"))
-
-
-def _resolve(backend: str, device: torch.device) -> str:
-    """Return the implementation to be used on a device; "auto" asks the registry."""
-    kind = device.type
-    if kind not in ("cpu", "cuda"):
-        return "eager" if backend == "auto" else backend
-    if backend == "auto":
-        return chosen_backend(OP, kind)
-    with use_backend(OP, backend):
-        return chosen_backend(OP, kind)
+register_backends(OP, "one fused loop a direction", triton="fused, in blocks of steps")
 
 
 def _forward(a: Tensor, b: Tensor, h0: Tensor, reverse: bool, backend: str) -> Tensor:
-    name = _resolve(backend, a.device)
+    name = resolve_backend(OP, backend, a.device)
     if name == "numba":
         from coset.scan.kernels.launch import forward_numba
 
         return forward_numba(a, b, h0, reverse)
+    if name == "triton":
+        from coset.scan.kernels import cuda
+
+        states: Tensor = cuda.forward_triton(a, b, h0, reverse)
+        return states
     if name == "reference":
         return scan_reference(a, b, h0, reverse=reverse)
     return forward_eager(a, b, h0, reverse)
@@ -71,11 +50,16 @@ def _forward(a: Tensor, b: Tensor, h0: Tensor, reverse: bool, backend: str) -> T
 def _gradients(
     g: Tensor, a: Tensor, h: Tensor, h0: Tensor, reverse: bool, backend: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    name = _resolve(backend, a.device)
+    name = resolve_backend(OP, backend, a.device)
     if name == "numba":
         from coset.scan.kernels.launch import backward_numba
 
         return backward_numba(g, a, h, h0, reverse)
+    if name == "triton":
+        from coset.scan.kernels import cuda
+
+        found: tuple[Tensor, Tensor, Tensor] = cuda.backward_triton(g, a, h, h0, reverse)
+        return found
     return backward_eager(g, a, h, h0, reverse)
 
 
@@ -145,30 +129,14 @@ affine_scan.register_autograd(_scan_gradients, setup_context=_save)
 affine_scan_backward.register_autograd(_second_gradients, setup_context=_save_backward)
 
 
-def _mapped(
-    call: Callable[..., Any], num_tensors: int, info: Any, in_dims: tuple[Any, ...], inputs: Any
-) -> Any:
-    """Treat a mapped dimension as more rows."""
-    size = info.batch_size
-    parts = [
-        part.expand(size, *part.shape) if dim is None else part.movedim(dim, 0)
-        for part, dim in zip(inputs[:num_tensors], in_dims[:num_tensors], strict=True)
-    ]
-    rows = parts[0].shape[1]
-    out = call(*(part.reshape(size * rows, *part.shape[2:]) for part in parts), *inputs[3:][-2:])
-    if isinstance(out, Tensor):
-        return out.reshape(size, rows, *out.shape[1:]), 0
-    return tuple(o.reshape(size, rows, *o.shape[1:]) for o in out), (0,) * len(out)
-
-
 @affine_scan.register_vmap
 def _vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
-    return _mapped(affine_scan, 3, info, in_dims, inputs)
+    return mapped(affine_scan, info, in_dims, inputs)
 
 
 @affine_scan_backward.register_vmap
 def _vmap_backward(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
-    return _mapped(affine_scan_backward, 4, info, in_dims, inputs)
+    return mapped(affine_scan_backward, info, in_dims, inputs)
 
 
 class AffineScan(torch.autograd.Function):
@@ -177,7 +145,7 @@ class AffineScan(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Any) -> Any:
         """Call the operator."""
-        return _forward(*inputs) if _unwatched(inputs[:3]) else affine_scan(*inputs)
+        return _forward(*inputs) if unwatched(inputs[:3]) else affine_scan(*inputs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -201,7 +169,7 @@ class AffineScan(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
         """Treat the mapped dimension as more rows."""
-        return _mapped(AffineScan.apply, 3, info, in_dims, inputs)
+        return mapped(AffineScan.apply, info, in_dims, inputs)
 
 
 class AffineScanBackward(torch.autograd.Function):
@@ -210,7 +178,7 @@ class AffineScanBackward(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Any) -> Any:
         """Call the operator."""
-        return _gradients(*inputs) if _unwatched(inputs[:4]) else affine_scan_backward(*inputs)
+        return _gradients(*inputs) if unwatched(inputs[:4]) else affine_scan_backward(*inputs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -240,39 +208,7 @@ class AffineScanBackward(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
         """Treat the mapped dimension as more rows."""
-        return _mapped(AffineScanBackward.apply, 4, info, in_dims, inputs)
-
-
-def _unwatched(tensors: tuple[Any, ...]) -> bool:
-    """Tell whether nothing but the result is looked at: dispatching an operator costs 20 µs."""
-    inspect: Any = torch._C
-    tracing: Any = torch.jit
-    foreign = inspect.DispatchKey.AutogradOther
-    return not (
-        inspect._len_torch_dispatch_stack() > 0
-        or inspect._are_functorch_transforms_active()
-        or tracing.is_tracing()
-        or any(type(tensor) not in (Tensor, torch.nn.Parameter) for tensor in tensors)
-        # Gradients of many vectors at once, torch.autograd.grad(is_grads_batched=True).
-        or any(inspect._dispatch_keys(tensor).has(foreign) for tensor in tensors)
-    )
-
-
-def _needs_function(tensors: tuple[Tensor, ...]) -> bool:
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return True
-    unpack: Any = unpack_dual
-    return any(unpack(t).tangent is not None for t in tensors)
-
-
-def _call(
-    operator: Any, function: Any, plain: Callable[..., Any], tensors: tuple[Tensor, ...], *rest: Any
-) -> Any:
-    if torch.compiler.is_compiling():
-        return operator(*tensors, *rest)
-    if _needs_function(tensors):
-        return function.apply(*tensors, *rest)
-    return plain(*tensors, *rest) if _unwatched(tensors) else operator(*tensors, *rest)
+        return mapped(AffineScanBackward.apply, info, in_dims, inputs)
 
 
 def call_scan(a: Tensor, b: Tensor, h0: Tensor, reverse: bool, backend: str) -> Tensor:
@@ -290,7 +226,7 @@ def call_scan(a: Tensor, b: Tensor, h0: Tensor, reverse: bool, backend: str) -> 
     """
     if backend not in BACKENDS:
         raise UnsupportedError(f"backend must be one of {', '.join(BACKENDS)}; given {backend!r}")
-    out: Tensor = _call(affine_scan, AffineScan, _forward, (a, b, h0), reverse, backend)
+    out: Tensor = call_operator(affine_scan, AffineScan, _forward, (a, b, h0), reverse, backend)
     return out
 
 
@@ -311,7 +247,7 @@ def call_backward(
         The gradients of a, b (N, T, D) and h0 (N, D).
     """
     tensors = (g, a, h, h0)
-    out: tuple[Tensor, Tensor, Tensor] = _call(
+    out: tuple[Tensor, Tensor, Tensor] = call_operator(
         affine_scan_backward, AffineScanBackward, _gradients, tensors, reverse, backend
     )
     return out

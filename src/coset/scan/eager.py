@@ -31,13 +31,20 @@ def previous_states(h: Tensor, h0: Tensor, reverse: bool) -> Tensor:
     return torch.cat([h0.unsqueeze(1), h], 1)[:, : h.shape[1]]
 
 
+def _apply(a: Tensor, x: Tensor) -> Tensor:
+    """Apply factors, or matrices, to states or to other factors or matrices."""
+    if a.dim() == 3:
+        return a * x
+    return a @ x if x.dim() == 4 else (a @ x.unsqueeze(-1)).squeeze(-1)
+
+
 def _doubling(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the composition of the first 1, 2, …, T maps of (N, T, D) factors and terms."""
+    """Return the composition of the first 1, 2, …, T maps of (N, T, …) factors and terms."""
     span = 1
     while span < a.shape[1]:
         head_a, head_b = a[:, :span], b[:, :span]
-        b = torch.cat([head_b, a[:, span:] * b[:, :-span] + b[:, span:]], 1)
-        a = torch.cat([head_a, a[:, span:] * a[:, :-span]], 1)
+        b = torch.cat([head_b, _apply(a[:, span:], b[:, :-span]) + b[:, span:]], 1)
+        a = torch.cat([head_a, _apply(a[:, span:], a[:, :-span])], 1)
         span *= 2
     return a, b
 
@@ -46,7 +53,7 @@ def forward_eager(a: Tensor, b: Tensor, h0: Tensor, reverse: bool) -> Tensor:
     """Return the states of h_t = a_t h_{t−1} + b_t.
 
     Args:
-        a: (N, T, D) factors.
+        a: (N, T, D) factors, or (N, T, D, D) matrices.
         b: (N, T, D) input terms.
         h0: (N, D) start.
         reverse: run from the last step to the first.
@@ -56,21 +63,27 @@ def forward_eager(a: Tensor, b: Tensor, h0: Tensor, reverse: bool) -> Tensor:
     """
     if reverse:
         return forward_eager(a.flip(1), b.flip(1), h0, False).flip(1)
-    rows, num_steps, width = a.shape
-    if a.numel() == 0:
+    rows, num_steps, width = b.shape
+    if b.numel() == 0:
         return torch.zeros_like(b)
     if num_steps <= _CHUNK:
         factor, term = _doubling(a, b)
-        return factor * h0.unsqueeze(1) + term
+        return _apply(factor, h0.unsqueeze(1).expand_as(term)) + term
     chunks = -(-num_steps // _CHUNK)
     missing = chunks * _CHUNK - num_steps
     # Steps that follow the last one change nothing before them.
-    parts = [pad(x, (0, 0, 0, missing)).reshape(rows * chunks, _CHUNK, width) for x in (a, b)]
-    factor, term = (x.reshape(rows, chunks, _CHUNK, width) for x in _doubling(*parts))
-    ends = forward_eager(factor[:, :, -1], term[:, :, -1], h0, False)
-    starts = previous_states(ends, h0, False)
-    h = factor * starts.unsqueeze(2) + term
+    factor, term = _doubling(*(_cut(x, chunks, missing) for x in (a, b)))
+    last = [x[:, -1].reshape(rows, chunks, *x.shape[2:]) for x in (factor, term)]
+    starts = previous_states(forward_eager(last[0], last[1], h0, False), h0, False)
+    starts = starts.reshape(rows * chunks, 1, width).expand_as(term)
+    h = _apply(factor, starts) + term
     return h.reshape(rows, chunks * _CHUNK, width)[:, :num_steps].contiguous()
+
+
+def _cut(x: Tensor, chunks: int, missing: int) -> Tensor:
+    """Return the chunks of (N, T, …) as rows, the last one filled with zeros."""
+    filled = pad(x, (0, 0) * (x.dim() - 2) + (0, missing))
+    return filled.reshape(x.shape[0] * chunks, _CHUNK, *x.shape[2:])
 
 
 def backward_eager(

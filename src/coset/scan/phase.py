@@ -8,14 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coset.core.backends import (
-    Backend,
-    always,
-    chosen_backend,
-    register_backend,
-    requires_module,
-    use_backend,
-)
 from coset.core.errors import (
     DomainError,
     DtypeError,
@@ -23,6 +15,7 @@ from coset.core.errors import (
     ShapeError,
     UnsupportedError,
 )
+from coset.scan.dispatch import register_backends, resolve_backend
 from coset.scan.reference import phase_scan_reference
 
 __all__ = ["phase_scan"]
@@ -31,20 +24,7 @@ OP = "scan.phase"
 BACKENDS = ("auto", "numba", "eager", "reference")
 _DTYPES = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 
-register_backend(
-    Backend(
-        OP,
-        "numba",
-        "cpu",
-        requires_module("numba", "install it with: pip install numba"),
-        "one loop in integers",
-    )
-)
-for _device in ("cpu", "cuda"):
-    register_backend(
-        Backend(OP, "eager", _device, always, "whole-tensor operations, O(log T) rounds")
-    )
-    register_backend(Backend(OP, "reference", _device, always, "literal, slow"))
+register_backends(OP, "one loop in integers")
 
 
 def _check_integers(name: str, x: Any) -> None:
@@ -146,18 +126,6 @@ def _numba(theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None)
     return out
 
 
-def _resolve(backend: str, device: torch.device) -> str:
-    if backend not in BACKENDS:
-        raise UnsupportedError(f"backend must be one of {', '.join(BACKENDS)}; given {backend!r}")
-    kind = device.type
-    if kind not in ("cpu", "cuda"):
-        return "eager" if backend == "auto" else backend
-    if backend == "auto":
-        return chosen_backend(OP, kind)
-    with use_backend(OP, backend):
-        return chosen_backend(OP, kind)
-
-
 def phase_scan(
     increments: Tensor,
     modulus: int | Tensor,
@@ -208,7 +176,9 @@ def phase_scan(
         tensor([1, 0, 0, 2])
     """
     _check_integers("increments", increments)
-    name = _resolve(backend or "auto", increments.device)
+    if (backend or "auto") not in BACKENDS:
+        raise UnsupportedError(f"backend must be one of {', '.join(BACKENDS)}; given {backend!r}")
+    name = resolve_backend(OP, backend or "auto", increments.device)
     if not isinstance(dim, int) or not -increments.dim() <= dim < increments.dim():
         raise RangeError(
             f"dim must be an integer in [{-increments.dim()}, {increments.dim() - 1}]; given {dim}"

@@ -11,25 +11,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["backward_numba", "forward_numba", "phases_numba", "run_boxes"]
+__all__ = ["backward_numba", "forward_numba", "matrices_numba", "phases_numba", "run_boxes"]
 
 # Work is shared among threads from this many elements on: starting a thread costs about 50 µs.
 _THREADING = 200_000
 # Columns are cut at multiples of this, one cache line of the smallest type.
 _LINE = 16
+# Rows of fewer bytes than this are taken number by number.
+_NARROW = 256
 
 Places = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 
 
 def _flat(x: Tensor) -> np.ndarray:
-    """Return the memory from the first element of x to its last as one line of real numbers."""
+    """Return the memory from the first element of x to its last as one line."""
     x = x.detach()
     extent = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
-    line = x.as_strided((extent,), (1,)).numpy()
-    if np.iscomplexobj(line):
-        return line.view(line.real.dtype)
-    return line
+    return x.as_strided((extent,), (1,)).numpy()
 
 
 def _readable(x: Tensor) -> Tensor:
@@ -75,6 +74,12 @@ def run_boxes(work: Callable[[Box], Any], shape: tuple[int, ...]) -> list[Any]:
         return list(pool.map(work, _boxes(rows, width, threads)))
 
 
+def _kernel(name: str, x: Tensor) -> Any:
+    from coset.scan.kernels import cpu, narrow
+
+    return getattr(narrow if x.shape[-1] * x.element_size() < _NARROW else cpu, name)
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Allocate by NumPy, which asks for huge pages: touching small ones costs more than the sum."""
     return torch.from_numpy(np.empty(shape, like.detach()[:0].resolve_conj().numpy().dtype))
@@ -95,12 +100,10 @@ def forward_numba(
     Returns:
         (N, T, D), contiguous.
     """
-    from coset.scan.kernels import cpu
-
     h = _empty(tuple(a.shape), a) if out is None else out
     if a.numel() == 0:
         return h
-    kernel: Any = cpu.forward_complex if a.is_complex() else cpu.forward_real
+    kernel = _kernel("forward", a)
     a, b, h0 = _readable(a), _readable(b), _readable(h0)
     arrays = [_flat(x) for x in (a, b, h, h0)]
     places = [_places(x, reverse) for x in (a, b, h)]
@@ -132,8 +135,6 @@ def backward_numba(
     Returns:
         da (N, T, D), db (N, T, D) and dh0 (N, D), contiguous.
     """
-    from coset.scan.kernels import cpu
-
     shape = tuple(a.shape)
     rows, num_steps, width = shape
     if out is None:
@@ -141,7 +142,7 @@ def backward_numba(
     if a.numel() == 0:
         out[2].zero_()
         return out
-    kernel: Any = cpu.backward_complex if a.is_complex() else cpu.backward_real
+    kernel = _kernel("backward", a)
     g, a, h, h0 = (_readable(x) for x in (g, a, h, h0))
     arrays = [_flat(x) for x in (g, a, h, h0, *out)]
     places = [_places(x, reverse) for x in (g, a, h)]
@@ -166,9 +167,9 @@ def phases_numba(
     Returns:
         (N, T, D) phases, and −1; or, if a reset is no phase, its flat place instead of −1.
     """
-    from coset.scan.kernels import cpu
+    from coset.scan.kernels import narrow
 
-    kernel: Any = cpu.phases
+    kernel: Any = narrow.phases
     out = _empty(tuple(theta.shape), theta)
     if theta.numel() == 0:
         return out, -1
@@ -177,3 +178,33 @@ def phases_numba(
     shape = tuple(theta.shape)
     places = run_boxes(lambda box: kernel(*parts, shape[1], box), shape)
     return out, max(int(place) for place in places)
+
+
+def matrices_numba(a: Tensor, b: Tensor, h0: Tensor, reverse: bool) -> Tensor:
+    """Return the states of h_t = A_t h_{t−1} + b_t.
+
+    Args:
+        a: (N, T, n, n) float32, float64, complex64 or complex128, on the CPU.
+        b: (N, T, n), of the dtype of `a`.
+        h0: (N, n), of the dtype of `a`.
+        reverse: run from the last step to the first.
+
+    Returns:
+        (N, T, n), contiguous.
+    """
+    from coset.scan.kernels import narrow
+
+    kernel: Any = narrow.matrices
+    out = _empty(tuple(b.shape), b)
+    if b.numel() == 0:
+        return out
+    parts = [x.detach().resolve_conj().resolve_neg().contiguous().numpy() for x in (a, b, h0, out)]
+    first, step = (b.shape[1] - 1, -1) if reverse else (0, 1)
+
+    def work(box: Box) -> None:
+        rows = slice(box[0], box[1])
+        kernel(*(part[rows] for part in parts), first, step)
+
+    # All columns of a row belong together.
+    run_boxes(work, (b.shape[0], a[0].numel() if len(a) else 0, 1))
+    return out
