@@ -237,12 +237,45 @@ def test_tables_that_would_be_too_large_are_refused(monkeypatch):
         decompose(saturating(8))
 
 
+def test_a_group_that_is_too_large_to_compile_is_refused_by_its_order(monkeypatch):
+    monkeypatch.setattr("coset.ssm.automata.tile_group.MAX_GROUP", 23)
+    with pytest.raises(UnsupportedError, match=r"may have order 23 .* 4 sets of states in 24 ways"):
+        decompose(table("full T4"))
+    assert Automaton.from_dfa(table("full T4")).verdict()
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("parity", "r"),
+        ("flip-flop", "p"),
+        ("mod 3 with reset", "c"),
+        ("S3 with reset", "rc"),
+        ("full T3", "rcr"),
+    ],
+)
+def test_the_class_of_each_layer_is_the_weakest_that_does(name, letters):
+    assert Automaton.from_dfa(table(name)).compile().letters == letters
+
+
+@pytest.mark.property
+@given(automata())
+@settings(deadline=None, max_examples=40)
+def test_without_groups_every_layer_only_holds_and_sets(automaton):
+    if automaton.verdict().kind == "aperiodic":
+        assert set(automaton.compile().letters) <= {"p"}
+        assert automaton.transition_monoid().is_aperiodic
+    else:
+        assert not automaton.transition_monoid().is_aperiodic
+
+
 @pytest.mark.parametrize(
     ("delta", "kind", "depths"),
     [
         ([[0, 0, 0]], "aperiodic", (0, 0)),
+        ([[0, 1], [0, 1]], "aperiodic", (0, 1)),  # the last token alone tells the state
         ([[0, 0], [1, 0]], "aperiodic", (0, 0)),
-        ([[0, 1], [0, 1]], "aperiodic", (1, 1)),
+        ([[0, 0, 1], [1, 0, 1]], "aperiodic", (1, 1)),
         ([[0, 1], [1, 0]], "permutation", (1, 1)),
         ([[1, 0], [2, 0], [0, 0]], "permutation-reset", (1, 1)),
     ],

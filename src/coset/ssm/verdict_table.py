@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coset.core.results import Record
-from coset.groups import Group, abelian_basis, commutator_subgroup, verbal_subgroup
-from coset.groups.named import named_groups
+from coset.groups import Group, abelian_basis, commutator_subgroup, named_groups, verbal_subgroup
 from coset.ssm.alphabet import as_group
 from coset.ssm.tracking import tracking_depth
 

@@ -120,8 +120,8 @@ class CompiledAutomaton:
         >>> compiled = lift.compile()
         >>> compiled.track(torch.tensor([0, 0, 0, 1, 1, 1])).tolist()
         [1, 2, 2, 1, 0, 0]
-        >>> compiled.depth, compiled.certificate().verify()
-        (2, True)
+        >>> compiled.letters, compiled.certificate().verify()
+        ('pp', True)
     """
 
     automaton: Automaton
@@ -133,6 +133,14 @@ class CompiledAutomaton:
     def depth(self) -> int:
         """How many layers it has."""
         return len(self.cascade.layers)
+
+    @property
+    def letters(self) -> str:
+        """The class of each layer, bottom to top, by what tokens do to its phases.
+
+        p (a ∈ {0, 1}: hold or set, as in Mamba), r (a ∈ {−1, 0, 1}), or c (|a| = 1 or a = 0).
+        """
+        return "".join(_letter(layer) for layer in self.cascade.layers)
 
     @property
     def start(self) -> int:
@@ -244,6 +252,13 @@ class CompiledAutomaton:
         from coset.ssm.automata.module import AutomatonTracker
 
         return AutomatonTracker.from_compiled(self, mode, dtype)
+
+
+def _letter(layer: PhaseLayer) -> str:
+    turns = layer.increments if layer.resets is None else layer.increments * (layer.resets < 0)
+    if not turns.any():
+        return "p"
+    return "c" if (2 * turns % np.array(layer.moduli)).any() else "r"
 
 
 def compile_automaton(automaton: Automaton) -> CompiledAutomaton:

@@ -40,8 +40,7 @@ def decompose(delta: np.ndarray, start: int = 0) -> tuple[Cascade, np.ndarray]:
 
     Raises:
         NotSolvableError: if a group of tiles is not solvable.
-        UnsupportedError: if a table would be too large.
-        DomainError: if a group is too large for a table.
+        UnsupportedError: if a table or a group would be too large.
 
     Claims: ssm.C9.
 

@@ -110,18 +110,7 @@ def automaton_from_json(value: Any, where: str = "the automaton") -> Automaton:
     Raises:
         FileFormatError: if a field is missing, unknown or wrong; names the field.
     """
-    if not isinstance(value, Mapping):
-        raise FileFormatError(f"{where} must hold one JSON object; given {_show(value)}")
-    unknown = [key for key in value if key not in (*_REQUIRED, *_OPTIONAL)]
-    missing = [key for key in _REQUIRED if key not in value]
-    if unknown or missing:
-        what = f"field {_show(unknown[0])} is unknown" if unknown else f"{missing[0]} is missing"
-        raise FileFormatError(
-            f"{where}: {what}; an automaton has the fields {', '.join(_REQUIRED)} and may have "
-            f"{', '.join(_OPTIONAL)}"
-        )
-    if value["format"] != FORMAT:
-        raise FileFormatError(f"{where}: format must be {FORMAT!r}; given {_show(value['format'])}")
+    _check_fields(value, where)
     states = _names(value["states"], "states", where)
     tokens = _names(value["tokens"], "tokens", where)
     if len(states) * len(tokens) > MAX_TRANSITIONS:
@@ -145,6 +134,26 @@ def automaton_from_json(value: Any, where: str = "the automaton") -> Automaton:
         )
     except CosetError as error:
         raise FileFormatError(f"{where}: {error}") from error
+
+
+def _check_fields(value: Any, where: str) -> None:
+    if not isinstance(value, Mapping):
+        raise FileFormatError(f"{where} must hold one JSON object; given {_show(value)}")
+    unknown = [key for key in value if key not in (*_REQUIRED, *_OPTIONAL)]
+    missing = [key for key in _REQUIRED if key not in value]
+    if unknown or missing:
+        what = f"field {_show(unknown[0])} is unknown" if unknown else f"{missing[0]} is missing"
+        raise FileFormatError(
+            f"{where}: {what}; an automaton has the fields {', '.join(_REQUIRED)} and may have "
+            f"{', '.join(_OPTIONAL)}"
+        )
+    if not isinstance(value["transitions"], Mapping):
+        raise FileFormatError(
+            f"{where}: transitions must be an object with one object for each state; given "
+            f"{_show(value['transitions'])}"
+        )
+    if value["format"] != FORMAT:
+        raise FileFormatError(f"{where}: format must be {FORMAT!r}; given {_show(value['format'])}")
 
 
 def _names(value: Any, field: str, where: str) -> list[str]:
@@ -186,11 +195,6 @@ def _transitions(
 ) -> np.ndarray:
     """Return δ from the rows of the file and from ``otherwise``."""
     rows = value["transitions"]
-    if not isinstance(rows, Mapping):
-        raise FileFormatError(
-            f"{where}: transitions must be an object with one object for each state; given "
-            f"{_show(rows)}"
-        )
     other = -1
     if "otherwise" in value:
         other = _state(value["otherwise"], place, "otherwise", where)

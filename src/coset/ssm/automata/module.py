@@ -87,7 +87,11 @@ class AutomatonTracker(nn.Module):
         self.moduli = tuple(tuple(layer) for layer in self.arguments["moduli"])
         self.num_tokens, self.num_labels = len(token_labels), len(state_labels)
         self.mode, self.dtype = mode, getattr(torch, dtype)
-        for layer, (cells, tokens) in enumerate(shapes):
+        self._reserve()
+
+    def _reserve(self) -> None:
+        """Make room for the tables; `from_compiled` or a state dict fills it."""
+        for layer, (cells, tokens) in enumerate(self.arguments["shapes"]):
             for table in ("increments", "resets"):
                 empty = torch.zeros(cells, tokens, len(self.moduli[layer]), dtype=torch.int64)
                 self.register_buffer(f"{table}_{layer}", empty)

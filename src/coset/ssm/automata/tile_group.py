@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coset.core.errors import UnsupportedError
 from coset.groups import Group
 from coset.ssm.automata.images import Images
 from coset.ssm.automata.monoid import TransitionMonoid
+from coset.ssm.automata.permutations import StabilizerChain
 from coset.ssm.cascade import Cascade
 from coset.ssm.compile import compile_group
 
@@ -101,7 +103,7 @@ def tile_group(images: Images, representative: int, first_tile: int | None) -> T
 
     Raises:
         NotSolvableError: if the group of tiles is not solvable.
-        DomainError: if the group is too large for a table.
+        UnsupportedError: if the group is too large for a table.
     """
     maps = images.bijections(representative)
     tiles = images.tiles(representative).tolist()
@@ -144,7 +146,13 @@ def _compiled(permutations: np.ndarray, num_tiles: int) -> tuple[Cascade, np.nda
 
 def _group(permutations: np.ndarray) -> tuple[Group, np.ndarray, np.ndarray]:
     """Return the group that permutations generate, its elements (n, k), and their own ids."""
-    monoid = TransitionMonoid.from_delta(permutations.T, MAX_GROUP)
+    order = StabilizerChain(permutations.shape[1], permutations).order
+    if order > MAX_GROUP:
+        raise UnsupportedError(
+            f"a group of permutations may have order {MAX_GROUP:,} to be compiled; words permute "
+            f"{permutations.shape[1]} sets of states in {order:,} ways"
+        )
+    monoid = TransitionMonoid.from_delta(permutations.T, order)
     columns = np.empty((monoid.size, monoid.size), dtype=np.int32)
     columns[0] = np.arange(monoid.size)
     for b in range(1, monoid.size):  # a·b = (a·b')·x where b = b'·x

@@ -10,7 +10,7 @@ import numpy as np
 from coset.core.errors import UnsupportedError
 from coset.core.results import Record, Verdict
 from coset.ssm.automata.automaton import Automaton
-from coset.ssm.automata.images import Images
+from coset.ssm.automata.images import MAX_IMAGES, Images
 from coset.ssm.automata.permutations import derived_orders
 
 __all__ = ["AutomatonVerdict", "SyntacticGroup", "judge_automaton"]
@@ -23,8 +23,8 @@ class SyntacticGroup(Record):
     Attributes:
         states: the labels of the states that it permutes.
         orders: the orders along its derived series; the last is 1 iff it is solvable.
-        regular: whether it is a subgroup of the monoid; if not, it is a quotient of a part of one
-            that is listed too.
+        regular: whether it is a subgroup of the monoid; if not, it is a quotient of a subgroup of
+            one that is.
     """
 
     states: tuple[str, ...]
@@ -55,7 +55,7 @@ class AutomatonVerdict(Verdict):
         kind: "permutation", "permutation-reset", "aperiodic" or "general".
         groups: the maximal groups of the transition monoid, without trivial ones; if words have
             too many images to list, only the one that decides.
-        depth_at_least: no fewer layers do.
+        depth_at_least: no fewer layers do, even if the answer may look at the last token.
         depth_at_most: so many layers do; infinite if none do.
     """
 
@@ -95,14 +95,7 @@ def judge_automaton(automaton: Automaton) -> AutomatonVerdict:
     try:
         images = Images.from_delta(automaton.delta)
     except UnsupportedError:
-        # Tokens that permute all states may settle the question without a list of images.
-        units = _group_of_tokens(automaton)
-        if units.is_solvable:
-            raise
-        evidence = {"num_states": automaton.num_states, "num_tokens": automaton.num_tokens}
-        return AutomatonVerdict(
-            False, _reason([units]), evidence, "general", (units,), math.inf, math.inf
-        )
+        return _judge_by_tokens(automaton)
     groups: list[SyntacticGroup] = []
     level_depths: dict[int, int | float] = dict.fromkeys(range(1, 1 + int(images.heights[0])), 1)
     for representative in _representatives(images):
@@ -112,21 +105,41 @@ def judge_automaton(automaton: Automaton) -> AutomatonVerdict:
             height = int(images.heights[representative])
             level_depths[height] = max(level_depths[height], group.derived_length)
     groups = [group for group in groups if group.regular]
-    solvable = all(group.is_solvable for group in groups)
-    deepest = max((group.derived_length for group in groups), default=0)
-    kind = _kind_of(automaton, groups)
     return AutomatonVerdict(
-        holds=solvable,
+        holds=all(group.is_solvable for group in groups),
         reason=_reason(groups),
         evidence={
             "num_states": automaton.num_states,
             "num_tokens": automaton.num_tokens,
             "num_images": images.num_images,
         },
-        kind=kind,
+        kind=_kind_of(automaton, groups),
         groups=tuple(groups),
-        depth_at_least=max(deepest, int(automaton.num_states > 1)),
+        depth_at_least=_least_depth(automaton, groups),
         depth_at_most=sum(level_depths.values()),
+    )
+
+
+def _least_depth(automaton: Automaton, groups: list[SyntacticGroup]) -> int | float:
+    """Return a depth below which no stack tracks it; the answer may look at the last token too."""
+    forgets = (automaton.delta == automaton.delta[0]).all()
+    return max((group.derived_length for group in groups), default=0 if forgets else 1)
+
+
+def _judge_by_tokens(automaton: Automaton) -> AutomatonVerdict:
+    """Return a verdict without a list of images, if tokens that permute all states settle it."""
+    num_states = automaton.num_states
+    columns = [c for c in automaton.delta.T if np.unique(c).size == num_states]
+    group = SyntacticGroup(automaton.state_labels, derived_orders(num_states, columns))
+    if group.is_solvable:
+        raise UnsupportedError(
+            f"words of an automaton may have {MAX_IMAGES:,} images to be judged; this one has "
+            f"more, and the group of the tokens that permute all states is solvable; merge states "
+            f"(minimal()) or tokens that act alike"
+        )
+    evidence = {"num_states": num_states, "num_tokens": automaton.num_tokens}
+    return AutomatonVerdict(
+        False, _reason([group]), evidence, "general", (group,), math.inf, math.inf
     )
 
 
@@ -143,13 +156,6 @@ def _group_of(automaton: Automaton, images: Images, representative: int) -> Synt
     orders = derived_orders(int(images.sizes[representative]), distinct.values())
     states = tuple(automaton.state_labels[q] for q in images.sets[representative])
     return SyntacticGroup(states, orders, orders[0] == 1 or images.is_regular(representative))
-
-
-def _group_of_tokens(automaton: Automaton) -> SyntacticGroup:
-    """Return the group that the tokens generate that permute all states."""
-    num_states = automaton.num_states
-    columns = [c for c in automaton.delta.T if np.unique(c).size == num_states]
-    return SyntacticGroup(automaton.state_labels, derived_orders(num_states, columns))
 
 
 def _kind_of(automaton: Automaton, groups: list[SyntacticGroup]) -> str:

@@ -39,7 +39,8 @@ def dfa(
     not solvable, the exit code is 1.
 
     The file is JSON: format ("coset automaton 1"), tokens, states, start, transitions, and if
-    wanted name, accepting, and otherwise (where transitions that are not listed lead).
+    wanted name, accepting, and otherwise (where transitions that are not listed lead). Classes of
+    layers: p holds or sets (a = 1 or 0, as in Mamba), r also flips (a = −1), c also turns.
 
     Example: coset ssm dfa examples/automata/shell_game.json --word "put left" "swap left middle"
 
@@ -111,12 +112,13 @@ def _finite(depth: int | float) -> int | None:
 def _layers(compiled: CompiledAutomaton) -> list[dict[str, Any]]:
     return [
         {
+            "class": letter,
             "moduli": list(layer.moduli),
             "turns": bool(layer.increments.any()),
             "resets": layer.resets is not None,
             "table_shape": list(layer.increments.shape),
         }
-        for layer in compiled.cascade.layers
+        for letter, layer in zip(compiled.letters, compiled.cascade.layers, strict=True)
     ]
 
 
@@ -158,8 +160,9 @@ def _print_compiled(console: Console, report: dict[str, Any]) -> None:
     rows = []
     for layer in report["layers"]:
         does = [word for word in ("turns", "resets") if layer[word]]
-        rows.append((" and ".join(does), layer["moduli"], layer["table_shape"]))
-    print_layers(console, rows, "tokens do")
+        what = f"{layer['class']}: {' and '.join(does)}"
+        rows.append((what, layer["moduli"], layer["table_shape"]))
+    print_layers(console, rows, "class: a token")
     least, depth = report["depth_at_least"], len(report["layers"])
     bound = "no stack is shallower" if depth == least else f"no stack has fewer than {least}"
     console.print(
