@@ -54,11 +54,13 @@ def _check_identity(mul: np.ndarray) -> int:
     own = np.arange(len(mul))
     left = np.flatnonzero((mul == own).all(1))
     right = np.flatnonzero((mul == own[:, None]).all(0))
-    for side, found in (("left", left), ("right", right)):
+    sides = (("left", left), ("right", right))
+    for side, found in sides:
         if found.size > 1:
             raise NotAGroupError(
                 f"the identity must be unique; {found[0]} and {found[1]} both are {side} identities"
             )
+    for side, found in sides:
         if not found.size:
             raise NotAGroupError(
                 f"there must be an identity e with e·a = a·e = a for all a; no element is a {side} "
