@@ -1,4 +1,12 @@
-"""Can a stack of diagonal layers track an automaton, and how many layers does it take?"""
+"""Can a stack of diagonal layers track an automaton, and how many layers does it take?
+
+Why only solvable groups: let words u, v represent elements of a group in the transition monoid with
+identity e, and let z be a word of e. If u and v act alike on the states of the stack, then so do
+u·z and v·z, which end in the same token; all states of the automaton can be reached, so the answers
+show that u·z = u and v·z = v act alike on them. The group is thus a quotient of a part of the
+stack's own monoid, whose subgroups are solvable with derived length at most the depth (ssm.C2).
+Why they suffice: the holonomy decomposition (`coset.ssm.automata.holonomy`).
+"""
 
 from __future__ import annotations
 
