@@ -32,7 +32,7 @@ from coset.ssm.snapping import (
 from coset.ssm.tracker import CompiledTracker
 from coset.ssm.witness.finite import trace_labels
 from coset.ssm.witness.result import TrackingWitness
-from coset.ssm.witness.task import TrackingTask, default_alphabet
+from coset.ssm.witness.task import TrackingTask, default_alphabet, own_alphabet
 
 if TYPE_CHECKING:
     from coset.ssm.tracker_module import Tracker
@@ -258,7 +258,7 @@ def _letters(model: Any, group: Group, alphabet: Alphabet) -> np.ndarray:
             f"harden needs a model with {', '.join(wanted)}; {type(model).__name__} lacks them; "
             f"use SSMStack, or a compiled tracker's 'complex' or 'mlp' module"
         )
-    given = getattr(model, "alphabet", None) if alphabet is None else alphabet
+    given = own_alphabet(model, group) if alphabet is None else alphabet
     num_tokens = int(model.num_tokens)
     letters = (
         default_alphabet(group, num_tokens) if given is None else resolve_alphabet(group, given)

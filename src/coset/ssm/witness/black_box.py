@@ -17,7 +17,7 @@ from torch import Tensor
 from coset.ssm.witness.commutators import commutator_pair
 from coset.ssm.witness.exact import with_common_end
 from coset.ssm.witness.result import LengthProbe, TrackingWitness
-from coset.ssm.witness.runners import ModuleRunner, flat_state, map_tensors
+from coset.ssm.witness.runners import ModuleRunner, are_integers, flat_state, map_tensors
 from coset.ssm.witness.task import TrackingTask
 from coset.ssm.witness.words import Word
 
@@ -35,6 +35,7 @@ Reached = tuple[tuple[int, ...], int]  # a word, and its value
 MAX_GRID_STATES = 4096
 _BATCH = 4096
 _MAX_ENDING = 2**12
+_END = 4
 
 
 def compare(
@@ -52,7 +53,10 @@ def compare(
     Returns:
         The witness, or ``None`` if the model passes.
     """
-    words = with_common_end(words)
+    if level != "D":
+        # A published block also keeps its last few tokens: they must be the same, too.
+        end = Word.of([0] * _END)
+        words = words[0] + end, words[1] + end
     ends = runner.ends(words)
     distance = ends[0].distance(ends[1])
     if distance <= task.resolution:
@@ -83,12 +87,13 @@ class GridSearch:
     Attributes:
         num_states: cells seen so far.
         closed: whether the search came to an end: every token leads from every cell to a known one.
+        exact: whether the states are integers, so that a closed search proves the model right.
     """
 
     def __init__(self, runner: ModuleRunner, task: TrackingTask) -> None:
         self.model: Any = runner.model
         self.task = task
-        self.closed = False
+        self.closed, self.exact = False, False
         self._labels: dict[bytes, int] = {}
         self._words: dict[bytes, tuple[int, ...]] = {}
 
@@ -102,6 +107,7 @@ class GridSearch:
         task, num_tokens = self.task, self.task.num_tokens
         frontier: list[Reached] = [((), int(task.group.identity))]
         state = self.model.start_state(1)
+        self.exact = are_integers(state)
         self._remember(_cells(state, task), frontier)
         tokens = torch.arange(num_tokens)
         while frontier and self.num_states < MAX_GRID_STATES:

@@ -23,7 +23,7 @@ __all__ = ["closest_pair", "common_moduli", "forgetting_letters", "rotating"]
 
 _MAX_MODULUS = 1000
 _MAX_PHASES = 2**20
-_MAX_PAIRS = 64
+_MAX_PAIRS = 16
 _MAX_POWER = 10**5
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Ending",
     "ModuleRunner",
     "Runner",
+    "are_integers",
     "flat_state",
     "layer_tables",
     "map_tensors",
@@ -160,6 +161,25 @@ def flat_state(state: Any) -> np.ndarray:
 
     map_tensors(gather, state)
     return np.concatenate(found, axis=1) if found else np.zeros((1, 0), complex)
+
+
+def are_integers(state: Any) -> bool:
+    """Return whether a nested state holds nothing but integers.
+
+    Args:
+        state: tensors in tuples, lists and dictionaries.
+
+    Returns:
+        False also if there is no tensor at all.
+    """
+    found: list[bool] = []
+
+    def look(tensor: Tensor) -> Tensor:
+        found.append(not (tensor.is_floating_point() or tensor.is_complex()))
+        return tensor
+
+    map_tensors(look, state)
+    return bool(found) and all(found)
 
 
 class ModuleRunner:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from coset.core.errors import ConfigError
-from coset.ssm.alphabet import Alphabet
+from coset.ssm.alphabet import Alphabet, as_group
 from coset.ssm.cascade import Cascade
 from coset.ssm.witness.black_box import GridSearch, compare, forget, nested_pairs, probe_lengths
 from coset.ssm.witness.exact import refute_cascade, refute_fading, refute_layer
@@ -17,7 +17,7 @@ from coset.ssm.witness.fading import FadingStack
 from coset.ssm.witness.result import LengthProbe, TrackingWitness, WitnessSearch
 from coset.ssm.witness.runners import ModuleRunner, layer_tables, runner_of
 from coset.ssm.witness.tables import LayerTables
-from coset.ssm.witness.task import TrackingTask, task_of
+from coset.ssm.witness.task import TrackingTask, own_alphabet, task_of
 from coset.ssm.witness.words import Word
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ def search_witness(
     known = getattr(
         model, "num_tokens", getattr(getattr(model, "cascade", None), "num_tokens", None)
     )
+    group = as_group(group)
     if alphabet is None:
-        alphabet = getattr(model, "alphabet", None)
+        alphabet = own_alphabet(model, group)
     task = task_of(group, alphabet, known, resolution, radius, max_length)
     runner = runner_of(model, task.num_tokens)
     if isinstance(runner, ModuleRunner):
@@ -160,8 +161,8 @@ def _search_module(
     if "B" in levels:
         found = _layer_witness(runner, task, tried)
     closed = False
+    grid = GridSearch(runner, task)
     if found is None and "A" in levels and runner.has_state:
-        grid = GridSearch(runner, task)
         pairs = itertools.islice(grid, _MAX_TRIALS)
         found = _first(runner, task, pairs, "A", "two words meet in one cell of the grid")
         closed = grid.closed and found is None
@@ -180,7 +181,7 @@ def _search_module(
         tried.append(f"D: {probe.num_words} random words of {length} tokens")
         if found is None and words is not None:
             found = compare(runner, task, words, "D", "two random words")
-    return WitnessSearch(found, tuple(tried), probe=probe)
+    return WitnessSearch(found, tuple(tried), proved=closed and grid.exact, probe=probe)
 
 
 def _first(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.witness.result import TrackingWitness, WitnessKind
 from coset.ssm.witness.words import Word
 
-__all__ = ["TrackingTask", "default_alphabet", "task_of"]
+__all__ = ["TrackingTask", "default_alphabet", "own_alphabet", "task_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,24 @@ def default_alphabet(group: Group, num_tokens: int) -> np.ndarray:
         f"the model reads {num_tokens} tokens; {group.name} has {group.order} elements and "
         f"{len(group.generators)} generators; give alphabet=, the element of each token"
     )
+
+
+def own_alphabet(model: Any, group: Group) -> Alphabet:
+    """Return the alphabet that a model was made for, if it was made for this group.
+
+    Args:
+        model: may have ``alphabet`` and ``group`` (a group or its name).
+        group: the group in question.
+
+    Returns:
+        The model's alphabet, or ``None``.
+    """
+    made_for = getattr(model, "group", None)
+    name = made_for if isinstance(made_for, str) else getattr(made_for, "name", None)
+    if name is not None and name != group.name:
+        return None
+    found: Alphabet = getattr(model, "alphabet", None)
+    return found
 
 
 def task_of(
