@@ -9,6 +9,7 @@ import torch
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
 from coset.ssm import cascade as cascade_module
 from coset.ssm.cascade import Cascade, PhaseLayer, check_tokens, walk_table
+from coset.ssm.certificate import merged_values
 from coset.ssm.reference import run_reference
 
 
@@ -207,3 +208,7 @@ def test_layers_must_fit_each_other_and_64_bits():
     with pytest.raises(UnsupportedError, match="entries"):
         Cascade((many,), 1).transition_table()
     assert Cascade((many,), 1).run(torch.zeros(3, dtype=torch.int64)).tolist() == [0, 0, 0]
+    with pytest.raises(UnsupportedError, match="entries"):
+        Cascade((many,), 1).reachable()
+    with pytest.raises(UnsupportedError, match="entries"):
+        merged_values(Cascade((many,), 1), np.zeros((1, 1), dtype=int), 0)

@@ -122,11 +122,7 @@ class Cascade:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        if self.num_codes * self.num_tokens > MAX_TABLE:
-            raise UnsupportedError(
-                f"a transition table may have {MAX_TABLE} entries; this cascade needs "
-                f"{self.num_codes} codes × {self.num_tokens} tokens; use step or a smaller alphabet"
-            )
+        self.check_codes(self.num_tokens)
         codes, tokens = np.arange(self.num_codes)[:, None], np.arange(self.num_tokens)[None]
         table = self.step(codes, tokens)
         table.setflags(write=False)
@@ -231,7 +227,11 @@ class Cascade:
 
         Returns:
             (n,) int64.
+
+        Raises:
+            UnsupportedError: if there are more than 2²⁷ codes to mark.
         """
+        self.check_codes()
         seen = np.zeros(self.num_codes, dtype=bool)
         seen[0] = True
         frontier = np.zeros(1, dtype=np.int64)
@@ -241,6 +241,21 @@ class Cascade:
             frontier = after[~seen[after]]
             seen[frontier] = True
         return np.flatnonzero(seen)
+
+    def check_codes(self, each: int = 1) -> None:
+        """Refuse a table over all codes that would be too large, before it is allocated.
+
+        Args:
+            each: its entries a code.
+
+        Raises:
+            UnsupportedError: if it would have more than 2²⁷ entries.
+        """
+        if self.num_codes * each > MAX_TABLE:
+            raise UnsupportedError(
+                f"a table over all codes may have {MAX_TABLE} entries; this cascade needs "
+                f"{self.num_codes} codes × {each}; use fewer phases or a smaller alphabet"
+            )
 
     def below(self, layer: int) -> Cascade:
         """Return the cascade of the layers under one.
@@ -288,6 +303,7 @@ class Cascade:
 
     def _current(self, place: int) -> tuple[np.ndarray, np.ndarray | None]:
         layer, below = self.layers[place], self.below(place)
+        below.check_codes(self.num_tokens)
         codes = below.reachable()[:, None]
         tokens = np.arange(self.num_tokens)[None]
         after = below.step(codes, tokens)

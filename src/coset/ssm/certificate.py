@@ -98,6 +98,7 @@ def merged_values(
         (num_codes,) int64 the first value found for each code, −1 where no word leads; and the
         first conflict (code, value, other value), or ``None``.
     """
+    cascade.check_codes()
     elements = np.full(cascade.num_codes, -1, dtype=np.int64)
     elements[0] = identity
     frontier = np.zeros(1, dtype=np.int64)
@@ -122,7 +123,7 @@ class TrackerCertificate(Certificate):
 
     Attributes:
         group: the group's name.
-        products: (n, X) int64, y·x for every element y and token x.
+        products: (n, X) integers, y·x for every element y and token x.
         identity: the element of the empty word.
         moduli: the moduli of each layer.
         increments: Θ of each layer.

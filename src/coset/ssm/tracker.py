@@ -81,8 +81,7 @@ class CompiledTracker:
                 f"the alphabet must name one element for each of the cascade's "
                 f"{cascade.num_tokens} tokens; given shape {alphabet.shape}"
             )
-        products = group.mul[:, alphabet].astype(np.int64)
-        elements = label_codes(cascade, products, group.identity)
+        elements = label_codes(cascade, group.mul[:, alphabet], group.identity)
         codes = np.full(group.order, -1, dtype=np.int64)
         named = np.flatnonzero(elements >= 0)[::-1]
         codes[elements[named]] = named
@@ -122,7 +121,7 @@ class CompiledTracker:
         fixed = [layer.resets for layer in self.layers]
         return TrackerCertificate(
             group=self.group.name,
-            products=torch.from_numpy(self.group.mul[:, self.alphabet].astype(np.int64)),
+            products=torch.from_numpy(self.group.mul[:, self.alphabet].astype(np.int32)),
             identity=int(self.group.identity),
             moduli=tuple(layer.moduli for layer in self.layers),
             increments=tuple(tables),

@@ -91,7 +91,7 @@ class Tracker(nn.Module):
             cells *= math.prod(layer)
         check_size(max(cells, self.num_labels * self.num_tokens), "the tables of codes")
         self.register_buffer("elements", torch.full((cells,), -1, dtype=torch.int64))
-        products = torch.zeros(self.num_labels, self.num_tokens, dtype=torch.int64)
+        products = torch.zeros(self.num_labels, self.num_tokens, dtype=torch.int32)
         self.register_buffer("products", products)
         self._built: Cascade | None = None
         self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
@@ -140,7 +140,7 @@ class Tracker(nn.Module):
             if layer.resets is not None:
                 self._table("resets", place).copy_(torch.from_numpy(layer.resets.copy()))
         self.elements.copy_(torch.from_numpy(tracker.elements.copy()))
-        products = tracker.group.mul[:, tracker.alphabet].astype(np.int64)
+        products = tracker.group.mul[:, tracker.alphabet].astype(np.int32)
         self.products.copy_(torch.from_numpy(products))
         self._built = None
 

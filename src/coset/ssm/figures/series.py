@@ -62,10 +62,12 @@ def series_diagram(rows: Rows, folders: Sequence[Path]) -> Figure:
 def _draw_series(axes: Any, y: float, row: Mapping[str, Any]) -> None:
     axes.text(-1.85, y, row["group"], va="center", color=INK)
     refused = row["mode"] == "refused"
-    sizes = [row["residual_order"]] if refused else [int(n) for n in row["series"].split(",")]
+    stalls = sorted({row["order"], row["residual_order"]}, reverse=True)
+    sizes = stalls if refused else [int(n) for n in row["series"].split(",")]
     moduli = [] if refused else [m for m in row["moduli"].split("|") if m]
     for place, size in enumerate(sizes):
-        color = COLORS[4] if refused else COLORS[2] if size == 1 else COLORS[0]
+        last = COLORS[4] if refused else COLORS[2]
+        color = last if place == len(sizes) - 1 else COLORS[0]
         box = {"boxstyle": "round,pad=0.25", "facecolor": "none", "edgecolor": color}
         axes.text(place, y, str(size), ha="center", va="center", color=color, bbox=box, fontsize=10)
     for place, text in enumerate(moduli):
@@ -78,7 +80,8 @@ def _draw_series(axes: Any, y: float, row: Mapping[str, Any]) -> None:
         )
         axes.text(place + 0.5, y + 0.12, name, ha="center", va="bottom", color=INK, fontsize=8)
     if refused:
-        axes.text(0.45, y, "perfect: refused at every depth", va="center", color=COLORS[4])
+        x = len(sizes) - 0.55
+        axes.text(x, y, "perfect: refused at every depth", va="center", color=COLORS[4])
 
 
 def _read_clock(folders: Sequence[Path]) -> dict[str, Any]:
