@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -200,6 +201,40 @@ def test_generators_generate_and_none_can_be_left_out_of_found_ones():
         assert len(group.generators) <= math.log2(group.order), name
     given = Group.from_permutations([(0, 1, 2), (1, 0, 2), (1, 0, 2), (1, 2, 0)])
     assert given.generators == (2, 3)
+
+
+@pytest.mark.parametrize("wrong", [-1, 6, 10**30])
+def test_elements_out_of_range_are_refused(wrong):
+    group = symmetric(3)
+    for call in (
+        lambda: group.product(0, wrong),
+        lambda: group.power(wrong, 2),
+        lambda: group.commutator(0, wrong),
+        lambda: group.conjugate(wrong, 0),
+    ):
+        with pytest.raises((RangeError, DtypeError)):
+            call()
+
+
+def test_elements_that_are_no_integers_are_refused():
+    for wrong in (1.0, True, "1", None):
+        with pytest.raises(DtypeError):
+            symmetric(3).product(wrong)
+
+
+def test_a_group_is_immutable_and_equal_only_to_itself():
+    group = symmetric(3)
+    with pytest.raises(AttributeError, match="immutable"):
+        group.order = 7
+    assert group != symmetric(3)
+    assert group in {group}
+    twin = copy.deepcopy(group)
+    assert (twin.mul == group.mul).all()
+    assert twin.labels == group.labels
+
+
+def test_relabel_keeps_the_group():
+    group = general_linear(2, 3)
     new = np.random.default_rng(3).permutation(48)
     other = group.relabel(new)
     assert (other.mul[new[:, None], new] == new[group.mul]).all()

@@ -160,9 +160,13 @@ def test_right_cosets_are_not_left_cosets():
 
 def test_both_ways_to_number_cosets_agree():
     """Above order 64 cosets are walked one by one, below all at once."""
-    group = parse_group("S5xZ2")
-    for part in (group.derived_series()[1], generated_subgroup(group, group.generators[:2])):
-        assert part.size in (60, 120)
+    group = symmetric(6)
+    swap, ring = group.element("(1 2)"), group.element("(1 2 3 4 5)")
+    # Not normal: the permutations that keep point 0; the even ones among them.
+    point = generated_subgroup(group, [swap, ring])
+    even = verbal_subgroup(group, point, 0)
+    for part, order in ((point, 120), (even, 60), (group.derived_series()[1], 360)):
+        assert part.size == order
         cosets = right_cosets(group, part)
         least = np.array([group.mul[part, y].min() for y in range(group.order)])
         same = least[:, None] == least
