@@ -305,3 +305,12 @@ def test_tables_of_absurd_size_are_refused_before_they_are_made():
         TableTracker(**{**arguments, "moduli": [[2], [2**26]]})
     with pytest.raises(RangeError):
         compile_group("S3").to_module("table").track(torch.tensor([6]))
+
+
+def test_relu_gates_of_absurd_size_are_refused(monkeypatch):
+    from coset.ssm import tracker_module
+
+    monkeypatch.setattr(tracker_module, "MAX_ENTRIES", 1000)
+    with pytest.raises(UnsupportedError, match="ReLU gate"):
+        compile_group("Z30").to_module("mlp")
+    assert compile_group("S3").to_module("mlp").certificate().verify()

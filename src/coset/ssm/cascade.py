@@ -38,6 +38,17 @@ class Cascade:
     Attributes:
         layers: the layers; layer ℓ has as many cells as the layers below have codes.
         num_tokens: X.
+
+    Raises:
+        ShapeError: if a layer has not one cell for each code of those below.
+        UnsupportedError: if there are more than 2⁶² codes.
+
+    Example:
+        >>> parity = PhaseLayer((2,), np.array([[[0], [1]]]))
+        >>> turn = PhaseLayer((3,), np.array([[[1], [0]], [[2], [0]]]))
+        >>> cascade = Cascade((parity, turn), 2)
+        >>> cascade.run(torch.tensor([0, 1, 0, 0])).tolist()
+        [1, 4, 3, 5]
     """
 
     layers: tuple[PhaseLayer, ...]

@@ -40,6 +40,8 @@ class ReluGate(nn.Module):
         num_below: D, how many phases the layers below have.
         num_phases: r, how many phases the layer turns.
         dtype: of the weights.
+
+    Claims: ssm.C2.
     """
 
     def __init__(
@@ -107,7 +109,13 @@ class MLPTracker(PhasorTracker):
     Exact at its start, and free to be trained: what training does to an exact solution can be
     measured. The states are complex, h ← exp(iφ)∘h, φ from a `ReluGate` on the current states.
 
-    Claims: ssm.C2, ssm.C7.
+    Claims: ssm.C2, ssm.C2c, ssm.C7.
+
+    Example:
+        >>> from coset.ssm.compile import compile_group
+        >>> module = compile_group("S3").to_module("mlp")
+        >>> sum(p.numel() for p in module.parameters())
+        192
     """
 
     file_class = "ssm.MLPTracker"

@@ -23,9 +23,19 @@ __all__ = ["IntTracker", "TableTracker", "build_module"]
 class IntTracker(Tracker):
     """Phases as integers: s ← s + Θ[cell, token] mod m, layer by layer; exact at every length.
 
-    Its state is a tuple of one tensor, the codes. Logits are 1 for the product and 0 elsewhere.
+    Its state is a tuple of one tensor, the codes. Logits are 1 for the product and 0 elsewhere. It
+    runs a compiled loop of its own, which `torch.compile` cannot look into; leave it out of that.
 
     Claims: ssm.C2.
+
+    Example:
+        >>> from coset.ssm.compile import compile_group
+        >>> module = compile_group("Z3").to_module("int")
+        >>> module.track(torch.tensor([1, 1, 2])).tolist()
+        [1, 2, 1]
+        >>> logits, state = module.step(torch.tensor([2]), module.start_state(1))
+        >>> logits.tolist(), state[0].tolist()
+        ([[0.0, 0.0, 1.0]], [2])
     """
 
     file_class = "ssm.IntTracker"

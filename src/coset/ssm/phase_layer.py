@@ -22,6 +22,16 @@ class PhaseLayer:
         moduli: (r,) positive integers m_j.
         increments: (C, X, r) int64 Θ in 0 … m_j − 1; C is the number of codes of the layers below.
         resets: (C, X, r) int64 in −1 … m_j − 1, −1 where the increment is added, or ``None``.
+
+    Raises:
+        DomainError: if a modulus, an increment or a reset is out of range.
+        ShapeError: if the tables have other shapes.
+        DtypeError: if they do not hold integers.
+
+    Example:
+        >>> counter = PhaseLayer((3,), np.array([[[1], [2]]]))
+        >>> counter.apply(np.array(0), np.array(1), np.array([2])).tolist()
+        [1]
     """
 
     moduli: tuple[int, ...]

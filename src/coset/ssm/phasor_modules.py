@@ -184,7 +184,14 @@ class ComplexTracker(PhasorTracker):
     The gate Θ′ reads the token and the current states below, rounded to the nearest phases, so no
     error passes from layer to layer; each layer's own phase drifts by rounding only.
 
-    Claims: ssm.C1, ssm.C2.
+    Claims: ssm.C1, ssm.C2, ssm.C2c.
+
+    Example:
+        >>> from coset.ssm.compile import compile_group
+        >>> module = compile_group("Z4").to_module("complex")
+        >>> [state] = module.states(torch.tensor([1, 1, 1]))
+        >>> state[:, 0].imag.tolist()
+        [1.0, 0.0, -1.0]
     """
 
     file_class = "ssm.ComplexTracker"
@@ -281,7 +288,7 @@ class RealTracker(ComplexTracker):
     A layer's state is (signs, cosines, sines): one real number for each phase of modulus 1 or 2,
     and two for each other one, turned by [[cos, −sin], [sin, cos]].
 
-    Claims: ssm.C2.
+    Claims: ssm.C2, ssm.C2c.
     """
 
     file_class = "ssm.RealTracker"

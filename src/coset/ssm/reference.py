@@ -54,6 +54,10 @@ def derived_series_reference(mul: Table) -> list[set[int]]:
         The subgroups, the last one perfect: {e} iff the group is solvable.
 
     Complexity: O(k·n³).
+
+    Example:
+        >>> derived_series_reference([[0, 1], [1, 0]])
+        [{0, 1}, {0}]
     """
     identity = _identity(mul)
     inverse = _inverses(mul, identity)
