@@ -35,31 +35,48 @@ def _check_integers(name: str, x: Any) -> None:
         )
 
 
-def _read_modulus(modulus: int | Tensor, increments: Tensor, width: int) -> Tensor:
-    """Return the moduli (width,) of the dtype of the increments."""
+def _check_sequences(
+    increments: Tensor, resets: Tensor | None, dim: int
+) -> tuple[torch.Size, int, torch.Size]:
+    """Return the shape before time, the number of steps, and the shape after it."""
+    _check_integers("increments", increments)
+    rank = increments.dim()
+    if not isinstance(dim, int) or not -rank <= dim < rank:
+        raise RangeError(f"dim must be an integer in [{-rank}, {rank - 1}]; given {dim}")
+    if resets is not None:
+        _check_integers("resets", resets)
+        if resets.shape != increments.shape:
+            raise ShapeError(
+                f"resets must have the shape of the increments, {tuple(increments.shape)}; given "
+                f"{tuple(resets.shape)}"
+            )
+    place = dim % rank
+    return increments.shape[:place], increments.shape[place], increments.shape[place + 1 :]
+
+
+def _read_modulus(modulus: int | Tensor, increments: Tensor, after: tuple[int, ...]) -> Tensor:
+    """Return the moduli of the coordinates `after`, of the dtype of the increments."""
     if isinstance(modulus, bool) or not isinstance(modulus, (int, Tensor)):
         raise DtypeError(f"modulus must be an integer or a tensor of them; given {modulus!r}")
-    largest = torch.iinfo(increments.dtype).max
+    dtype, device = increments.dtype, increments.device
     if isinstance(modulus, Tensor):
         _check_integers("modulus", modulus)
-        if modulus.dim() > 1 or (modulus.dim() == 1 and modulus.shape[0] != width):
+        if modulus.dim() > 1 or (modulus.dim() == 1 and modulus.shape != after[-1:]):
+            wanted = f"or one for each of {after[-1]} coordinates" if after else "a single one"
             raise ShapeError(
-                f"modulus must be one integer or one for each of {width} coordinates; given shape "
-                f"{tuple(modulus.shape)}"
+                f"modulus must be one integer {wanted}; given shape {tuple(modulus.shape)}"
             )
         low, high = (int(modulus.min()), int(modulus.max())) if modulus.numel() else (1, 1)
     else:
         low = high = modulus
     if low < 1:
         raise DomainError(f"modulus must be ≥ 1; given {low}")
-    if high > largest:
+    if high > torch.iinfo(dtype).max:
         raise DomainError(
-            f"modulus must fit the dtype of the increments, {increments.dtype}; given {high}; "
-            "pass increments.to(torch.int64)"
+            f"modulus must fit the dtype of the increments, {dtype}; given {high}; pass "
+            "increments.to(torch.int64)"
         )
-    if isinstance(modulus, Tensor):
-        return modulus.to(increments.device, increments.dtype).expand(width).contiguous()
-    return torch.full((width,), modulus, dtype=increments.dtype, device=increments.device)
+    return torch.as_tensor(modulus).to(device, dtype).expand(after)
 
 
 def _read_start(start: int | Tensor | None, modulus: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -84,13 +101,15 @@ def _read_start(start: int | Tensor | None, modulus: Tensor, shape: tuple[int, .
 def _check_phases(name: str, x: Tensor, modulus: Tensor, *, lowest: int) -> None:
     bad = (x < lowest) | (x >= modulus)
     if bool(bad.any()):
-        place = tuple(bad.nonzero()[0].tolist())
-        _raise_phase(name, int(x[place]), int(modulus[place[-1]]), place, lowest)
+        _raise_phase(name, x, modulus, int(bad.flatten().nonzero()[0]), lowest)
 
 
-def _raise_phase(name: str, value: int, m: int, place: tuple[int, ...], lowest: int) -> None:
+def _raise_phase(name: str, x: Tensor, modulus: Tensor, place: int, lowest: int) -> None:
+    """Refuse the entry at a flat place."""
     keep = " or −1 to keep the step" if lowest < 0 else ""
-    raise RangeError(f"{name} must lie in [0, {m}){keep}; given {value} at {place}")
+    value, m = int(x.reshape(-1)[place]), int(modulus.expand(x.shape).reshape(-1)[place])
+    index = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), x.shape))
+    raise RangeError(f"{name} must lie in [0, {m}){keep}; given {value} at {index}")
 
 
 def _add(earlier: Tensor, later: Tensor, modulus: Tensor) -> Tensor:
@@ -99,13 +118,15 @@ def _add(earlier: Tensor, later: Tensor, modulus: Tensor) -> Tensor:
     return torch.where(earlier >= rest, earlier - rest, earlier + later)
 
 
-def _eager(theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None) -> Tensor:
+def _eager(
+    theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None
+) -> tuple[Tensor, int]:
     """Compose the maps "add v" and "become v" by doubling."""
     value = theta.remainder(modulus)
     fixed = torch.zeros_like(value, dtype=torch.bool)
     if resets is not None:
         fixed = resets >= 0
-        value = torch.where(fixed, resets, value)
+        value = torch.where(fixed, resets.to(value.dtype), value)
     span = 1
     while span < value.shape[1]:
         joined = _add(value[:, :-span], value[:, span:], modulus)
@@ -113,17 +134,21 @@ def _eager(theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None)
         value = torch.cat([value[:, :span], kept], 1)
         fixed = torch.cat([fixed[:, :span], fixed[:, span:] | fixed[:, :-span]], 1)
         span *= 2
-    return torch.where(fixed, value, _add(start.unsqueeze(1), value, modulus))
+    return torch.where(fixed, value, _add(start.unsqueeze(1), value, modulus)), -1
 
 
-def _numba(theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None) -> Tensor:
+def _numba(
+    theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None
+) -> tuple[Tensor, int]:
     from coset.scan.kernels.launch import phases_numba
 
-    out, place = phases_numba(theta, modulus, start, resets)
-    if place >= 0 and resets is not None:
-        index = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), theta.shape))
-        _raise_phase("resets", int(resets[index]), int(modulus[index[-1]]), index, -1)
-    return out
+    # Two compiled versions are enough.
+    wide = torch.int64 if theta.dtype == torch.int64 else torch.int32
+    fixed = None
+    if resets is not None:
+        fixed = resets.to(torch.int64) if resets.dtype == torch.int64 else resets.to(torch.int32)
+    out, place = phases_numba(theta.to(wide), modulus.to(wide), start.to(wide), fixed)
+    return out.to(theta.dtype), place
 
 
 def phase_scan(
@@ -142,14 +167,13 @@ def phase_scan(
 
     Args:
         increments: (…, T, D) integers of any sign and size: θ; int8, uint8, int16, int32 or int64.
-        modulus: m ≥ 1, one integer or one for each coordinate, (D,); the largest value of the
-            dtype of the increments at most.
+        modulus: m ≥ 1, one integer, or one for each coordinate (the last dimension, if that is not
+            time); the largest value of the dtype of the increments at most.
         start: phase before the first step, in [0, m), an integer or a tensor that broadcasts to
             (…, D); None: 0.
         resets: of the shape of `increments`, integers: −1 keeps the step, a phase in [0, m)
             replaces its result.
-        dim: where time lies; the coordinates of `modulus` are the last dimension then left, or one
-            coordinate if time is last.
+        dim: where time lies.
         backend: "numba", "eager" or "reference"; None or "auto": the choice of `coset backends`.
 
     Returns:
@@ -175,41 +199,32 @@ def phase_scan(
         >>> phase_scan(torch.tensor([[1], [2], [-1], [2]]), 3, resets=keep_or_set).flatten()
         tensor([1, 0, 0, 2])
     """
-    _check_integers("increments", increments)
     if (backend or "auto") not in BACKENDS:
         raise UnsupportedError(f"backend must be one of {', '.join(BACKENDS)}; given {backend!r}")
+    before, num_steps, after = _check_sequences(increments, resets, dim)
+    rows, width = math.prod(before), math.prod(after)
+    m = _read_modulus(modulus, increments, after)
+    begin = _read_start(start, m, (*before, *after)).reshape(rows, width)
+    theta = increments.reshape(rows, num_steps, width)
     name = resolve_backend(OP, backend or "auto", increments.device)
-    if not isinstance(dim, int) or not -increments.dim() <= dim < increments.dim():
-        raise RangeError(
-            f"dim must be an integer in [{-increments.dim()}, {increments.dim() - 1}]; given {dim}"
-        )
+    fixed = None
     if resets is not None:
-        _check_integers("resets", resets)
-        if resets.shape != increments.shape:
-            raise ShapeError(
-                f"resets must have the shape of the increments, {tuple(increments.shape)}; given "
-                f"{tuple(resets.shape)}"
-            )
-    place = dim % increments.dim()
-    last = place == increments.dim() - 1
-    moved = [x if x is None or last else x.movedim(place, -2) for x in (increments, resets)]
-    theta, fixed = (x.unsqueeze(-1) if x is not None and last else x for x in moved)
-    assert theta is not None
-    num_steps, width = theta.shape[-2:]
-    m = _read_modulus(modulus, increments, width)
-    state = (*theta.shape[:-2], width)
-    begin = _read_start(start, m, state if not last else (*theta.shape[:-2],)).reshape(-1, width)
-    rows = math.prod(theta.shape[:-2])
-    flat = theta.reshape(rows, num_steps, width)
-    if fixed is not None:
-        fixed = fixed.reshape(rows, num_steps, width)
         if name != "numba":
-            _check_phases("resets", fixed, m, lowest=-1)
-        fixed = fixed.to(theta.dtype)
+            _check_phases("resets", resets, _at_times(m, num_steps), lowest=-1)
+        fixed = resets.reshape(rows, num_steps, width)
     run = {"numba": _numba, "eager": _eager, "reference": _reference}[name]
-    out = run(flat, m, begin, fixed).reshape(theta.shape)
-    return out.squeeze(-1) if last else out.movedim(-2, place)
+    out, bad = run(theta, m.reshape(width), begin, fixed)
+    if bad >= 0 and resets is not None:
+        _raise_phase("resets", resets, _at_times(m, num_steps), bad, -1)
+    return out.reshape(increments.shape)
 
 
-def _reference(theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None) -> Tensor:
-    return phase_scan_reference(theta, modulus, start, resets=resets)
+def _at_times(modulus: Tensor, num_steps: int) -> Tensor:
+    """Return the moduli of a state for each of the steps before it."""
+    return modulus.unsqueeze(0).expand(num_steps, *modulus.shape)
+
+
+def _reference(
+    theta: Tensor, modulus: Tensor, start: Tensor, resets: Tensor | None
+) -> tuple[Tensor, int]:
+    return phase_scan_reference(theta, modulus, start, resets=resets), -1

@@ -82,9 +82,9 @@ def _forward_complex(
     steps: tl.constexpr, columns: tl.constexpr,
 ):  # fmt: skip
     n, d, inside = _program(width, columns)
-    i = 2 * (n * zn + d)
-    carry_x = tl.load(h0 + i, mask=inside, other=0.0)
-    carry_y = tl.load(h0 + i + 1, mask=inside, other=0.0)
+    z = 2 * (n * zn + d)
+    carry_x = tl.load(h0 + z, mask=inside, other=0.0)
+    carry_y = tl.load(h0 + z + 1, mask=inside, other=0.0)
     for start in range(0, num_steps, steps):
         t = (start + tl.arange(0, steps)).to(tl.int64)[:, None]
         mask = (t < num_steps) & inside[None, :]
@@ -159,11 +159,11 @@ def _backward_complex(
         tl.store(da + i, total_x * x + total_y * y, mask=mask)
         tl.store(da + i + 1, total_y * x - total_x * y, mask=mask)
         carry_x, carry_y = _last_row(total_x, steps), _last_row(total_y, steps)
-    i = 2 * (a0 + n * an + d)
-    x, y = tl.load(a + i, mask=inside, other=0.0), tl.load(a + i + 1, mask=inside, other=0.0)
-    i = 2 * (n * width + d)
-    tl.store(dh0 + i, x * carry_x + y * carry_y, mask=inside)
-    tl.store(dh0 + i + 1, x * carry_y - y * carry_x, mask=inside)
+    j = 2 * (a0 + n * an + d)
+    first_x, first_y = tl.load(a + j, mask=inside), tl.load(a + j + 1, mask=inside)
+    z = 2 * (n * width + d)
+    tl.store(dh0 + z, first_x * carry_x + first_y * carry_y, mask=inside)
+    tl.store(dh0 + z + 1, first_x * carry_y - first_y * carry_x, mask=inside)
 
 
 def _readable(x: Tensor) -> Tensor:

@@ -162,7 +162,7 @@ def phases_numba(
         theta: (N, T, D) integers on the CPU.
         modulus: (D,) integers ≥ 1 of the same dtype.
         start: (N, D) phases of the same dtype.
-        resets: (N, T, D) of the same dtype, −1 or a phase; or None.
+        resets: (N, T, D) int32 or int64, −1 or a phase; or None.
 
     Returns:
         (N, T, D) phases, and −1; or, if a reset is no phase, its flat place instead of −1.
