@@ -23,7 +23,8 @@ from coset.ssm.witness.words import Word
 __all__ = ["WitnessesConfig", "reading_rows", "witnesses"]
 
 Row = dict[str, Any]
-_CURVE_POINTS = 200
+# Points of a reading: so many over the whole word, and all of the last ones.
+_SPREAD, _LAST = 50, 150
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def reading_rows(stack: FadingStack, words: tuple[Word, Word]) -> list[Row]:
     length = min(len(p) for p in points)
     apart = np.abs(points[0][-length:] - points[1][-length:]).max(axis=1)
     left = np.arange(length)[::-1]
-    kept = np.unique(np.linspace(0, length - 1, min(length, _CURVE_POINTS)).astype(int))
+    spread = np.linspace(0, length - 1, min(length, _SPREAD)).astype(int)
+    kept = np.union1d(spread, np.arange(max(0, length - _LAST), length))
     return [
         {"kind": "reading", "tokens_left": int(left[i]), "distance": float(apart[i])} for i in kept
     ]

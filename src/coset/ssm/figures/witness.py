@@ -17,7 +17,9 @@ __all__ = ["witness_lengths", "witness_reading"]
 
 Rows = Sequence[dict[str, Any]]
 _NAMES = {"A": "shortest", "C": "commutators"}
-_LEAST = 1e-17  # distances of 0 are drawn here
+_LEAST = 1e-4  # smaller distances are not drawn
+_LAST = 150  # tokens before the end that are drawn
+_MAX_LINES = 7
 
 
 def witness_lengths(rows: Rows, folders: Sequence[Path]) -> Figure:
@@ -28,8 +30,8 @@ def witness_lengths(rows: Rows, folders: Sequence[Path]) -> Figure:
         folders: not used.
 
     Returns:
-        The figure: for each group the median length of the shortest words and of commutator words
-        against unitary models; where no pair exists, nothing is drawn.
+        The figure: for each group the median length of commutator words, and dotted of the shortest
+        words, against unitary models; where no pair exists, nothing is drawn.
     """
     from matplotlib.figure import Figure
 
@@ -49,8 +51,10 @@ def witness_lengths(rows: Rows, folders: Sequence[Path]) -> Figure:
                 color=COLORS[groups.index(group) % len(COLORS)],
                 linestyle="-" if level == "C" else ":",
                 marker="os^DvPX*"[groups.index(group) % 8],
-                label=f"{group}, {_NAMES[level]}",
+                label=group if level == "C" else None,
             )
+        for level, name in _NAMES.items():
+            axes.plot([], [], color=INK, linestyle="-" if level == "C" else ":", label=name)
         axes.set(yscale="log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
@@ -70,35 +74,35 @@ def witness_reading(rows: Rows, folders: Sequence[Path]) -> Figure:
         folders: not used.
 
     Returns:
-        The figure: one line for each group and depth, against contracting models; the resolution
-        0.001 is dotted.
+        The figure: the last 150 tokens, one line for each group at its largest depth, against
+        contracting models; the resolution 0.001 is dotted.
     """
     from matplotlib.figure import Figure
 
     found: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
     for row in rows:
-        if row["kind"] == "reading":
-            point = (row["tokens_left"], max(row["distance"], _LEAST))
+        if row["kind"] == "reading" and row["tokens_left"] <= _LAST:
+            point = (row["tokens_left"], row["distance"])
             found[row["group"], row["num_layers"]].append(point)
+    deepest = {group: (group, depth) for group, depth in found}
     with style():
         figure = Figure(figsize=(5.0, 4.4))
         axes = figure.subplots()
-        for (group, depth), points in list(found.items())[:8]:
-            points = sorted(points, reverse=True)
+        for group, depth in list(deepest.values())[:_MAX_LINES]:
+            points = [p for p in sorted(found[group, depth], reverse=True) if p[1] >= _LEAST]
             axes.plot(
-                [1 + left for left, _ in points],
+                [left for left, _ in points],
                 [distance for _, distance in points],
                 marker="",
                 label=f"{group}, {depth} layer{'s' if depth > 1 else ''}",
             )
         axes.axhline(1e-3, color=INK, linestyle=":", marker="", label="resolution")
-        axes.set(xscale="log", yscale="log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
+        axes.set(yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
         axes.invert_xaxis()
         axes.set_title("Two words of different value become one state")
-        axes.set_xlabel("tokens left, and one")
+        axes.set_xlabel("tokens left to read")
         axes.set_ylabel("distance of the states")
         axes.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return figure

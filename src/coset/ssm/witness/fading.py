@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -119,6 +120,18 @@ class FadingStack:
             first += layer.width
         return slope, shift
 
+    @cached_property
+    def _edges(self) -> dict[tuple[int, int], tuple[int, tuple[np.ndarray, np.ndarray]]]:
+        return {}
+
+    def _edge(self, code: int, token: int) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+        """Return the code after a token, and what it does to the fading coordinates; kept."""
+        found = self._edges.get((code, token))
+        if found is None:
+            after = int(self.cascade.step(np.array([code]), np.array([token]))[0])
+            found = self._edges[code, token] = after, self.transition(code, token)
+        return found
+
     def _cells(self, code: int) -> list[int]:
         """Return the code of the layers below each layer."""
         sizes = [layer.num_states for layer in self.cascade.layers]
@@ -142,13 +155,9 @@ class FadingStack:
         """
         word.check(self.num_tokens)
 
-        def action(code: int, token: int) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
-            after = self.cascade.step(np.array([code]), np.array([token]))
-            return int(after[0]), self.transition(code, token)
-
         identity = (np.eye(self.width, dtype=complex), np.zeros(self.width, complex))
         code, fading = start if start is not None else (0, identity[1])
-        code, (slope, shift) = run_word(action, word, code, _compose, identity)
+        code, (slope, shift) = run_word(self._edge, word, code, _compose, identity)
         return code, slope @ fading + shift
 
     def slowest(self) -> float:

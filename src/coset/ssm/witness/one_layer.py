@@ -65,7 +65,7 @@ def forgetting_letters(tables: LayerTables, max_length: int) -> tuple[int, ...] 
 
 
 def common_moduli(a: np.ndarray) -> tuple[int, ...] | None:
-    """Return the least m_j ≤ 1000 with a[:, j]^m_j = 1, to a millionth of a turn.
+    """Return the least m_j ≤ 1000 with a[:, j]^m_j = 1, to 10⁻⁷ of a turn.
 
     Args:
         a: (X, d) complex of modulus 1.
@@ -77,7 +77,7 @@ def common_moduli(a: np.ndarray) -> tuple[int, ...] | None:
     moduli: list[int] = []
     for j in range(a.shape[1]):
         for m in range(1, _MAX_MODULUS + 1):
-            if np.abs(turns[:, j] * m - np.round(turns[:, j] * m)).max() <= 1e-6 * m:
+            if np.abs(turns[:, j] * m - np.round(turns[:, j] * m)).max() <= 1e-7 * m:
                 moduli.append(m)
                 break
         else:
