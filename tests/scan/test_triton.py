@@ -19,8 +19,8 @@ TESTS = Path(__file__).parents[1]
 KERNELS = ("_forward_real", "_forward_complex", "_backward_real", "_backward_complex")
 
 
-def interpret(sizes, dtypes):
-    command = [sys.executable, "-m", "scan.triton_run", sizes, dtypes]
+def interpret(*cases):
+    command = [sys.executable, "-m", "scan.triton_run", *cases]
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, env=environment, cwd=TESTS, capture_output=True, text=True, check=False
@@ -29,14 +29,13 @@ def interpret(sizes, dtypes):
 
 
 def test_kernels_by_interpreter():
-    interpret("0,1,2,63,64,65", "float32")
-    interpret("1,65", "complex64")
+    interpret("float32:0,1,2,63,64,65", "complex64:1,65")
 
 
 @pytest.mark.slow
 def test_kernels_by_interpreter_over_many_blocks():
-    interpret("0,1,2,63,64,65,1000", "complex64")
-    interpret("65,1000", "float32,float64,complex128")
+    cases = (f"{name}:65,1000" for name in ("float32", "float64", "complex128"))
+    interpret("complex64:0,1,2,63,64,65,1000", *cases)
 
 
 @pytest.mark.slow

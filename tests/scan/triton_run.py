@@ -26,10 +26,11 @@ def compare(shape, dtype, reverse):
         torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-4)
 
 
-def main(sizes, names):
-    for name in names:
+def main(cases):
+    for case in cases:
+        name, _, sizes = case.partition(":")
         dtype = getattr(torch, name)
-        for size in map(int, sizes):
+        for size in map(int, sizes.split(",")):
             shape = (2, size, 3) if size < 63 else (1, size, 1)
             # Long ones one way only: the interpreter takes about a millisecond a number.
             for reverse in (False, True) if size < 64 else (dtype.is_complex,):
@@ -38,4 +39,4 @@ def main(sizes, names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].split(","), sys.argv[2].split(","))
+    main(sys.argv[1:])
