@@ -61,6 +61,7 @@ _RECIPES = ("joint-raw", "joint-quantized", "greedy")
     },
     claims=("ssm.C10",),
     figures=("coset.ssm.figures.gap_map:gap_map",),
+    cost={"smoke": 4.0, "cpu": 180.0},
 )
 def joint_training(config: JointTrainingConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Train, snap and certify by one recipe.

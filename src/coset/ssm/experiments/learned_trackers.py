@@ -93,6 +93,7 @@ _SEEDS = tuple(range(20))
     },
     claims=("ssm.C10",),
     figures=("coset.ssm.figures.gap_map:learned_trackers",),
+    cost={"smoke": 6.0, "cpu": 300.0},
 )
 def learned_trackers(config: LearnedTrackersConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Learn one group from one seed, and certify.
