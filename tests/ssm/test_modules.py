@@ -310,7 +310,7 @@ def test_tables_of_absurd_size_are_refused_before_they_are_made():
 def test_relu_gates_of_absurd_size_are_refused(monkeypatch):
     from coset.ssm import tracker_module
 
-    monkeypatch.setattr(tracker_module, "MAX_ENTRIES", 1000)
+    monkeypatch.setattr(tracker_module, "MAX_ENTRIES", 1650)
     with pytest.raises(UnsupportedError, match="ReLU gate"):
-        compile_group("Z30").to_module("mlp")
+        compile_group("Z40").to_module("mlp")
     assert compile_group("S3").to_module("mlp").certificate().verify()

@@ -121,15 +121,18 @@ class Cascade:
         Returns:
             (…) int64.
         """
-        codes, tokens = np.broadcast_arrays(np.asarray(codes), np.asarray(tokens))
-        states, after, cells, first = self.decode(codes), [], np.zeros(codes.shape, np.int64), 0
+        codes, tokens = np.asarray(codes), np.asarray(tokens)
+        states, first = self.decode(codes), 0
+        cells: np.ndarray = np.zeros(codes.shape, dtype=np.int64)
+        found: np.ndarray = np.zeros(np.broadcast_shapes(codes.shape, tokens.shape), np.int64)
         for layer in self.layers:
             mine = states[..., first : first + layer.num_phases]
-            after.append(layer.apply(cells, tokens, mine))
+            after = layer.apply(cells, tokens, mine)
             for j, m in enumerate(layer.moduli):
                 cells = cells * m + mine[..., j]
+                found = found * m + after[..., j]
             first += layer.num_phases
-        return self.encode(np.concatenate(after, -1)) if after else np.zeros_like(codes)
+        return found
 
     @cached_property
     def _table(self) -> np.ndarray:

@@ -75,13 +75,14 @@ class PhaseLayer:
         Args:
             cells: (…) int64 codes of the layers below just before the token.
             tokens: (…) int64.
-            states: (…, r) int64.
+            states: (…, r) int64 in 0 … m − 1.
 
         Returns:
             (…, r) int64.
         """
         after: np.ndarray = states + self.increments[cells, tokens]
-        after %= np.array(self.moduli, dtype=np.int64)
+        top = np.array(self.moduli, dtype=np.int64)
+        after -= top * (after >= top)  # both terms are below m: no division
         if self.resets is None:
             return after
         resets: np.ndarray = self.resets[cells, tokens]
