@@ -71,6 +71,9 @@ def main() -> int:
             if path == holder:
                 new = fill(new, "published", published_table(subject.name))
             stale += _write(path, old, fill_results(new), check)
+    groups = ROOT / "docs" / "groups.md"
+    old = groups.read_text(encoding="utf-8")
+    stale += _write(groups, old, fill(old, "verdicts", _verdicts()), check)
     stale += _benchmarks(check)
     for path in sorted(set(stale)):
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
@@ -86,6 +89,12 @@ def _write(path: Path, old: str, new: str, check: bool) -> list[Path]:
     if not check:
         path.write_text(new, encoding="utf-8")
     return [path]
+
+
+def _verdicts() -> str:
+    from coset.ssm.verdict_table import verdict_rows, verdict_table
+
+    return verdict_table(verdict_rows(63)).rstrip("\n")
 
 
 def _benchmarks(check: bool) -> list[Path]:

@@ -75,6 +75,7 @@ def test_commands(file, command, output, tmp_path):
     assert words[0] == "coset", "only coset's own commands are shown with a $"
     if "net.safetensors" in words:
         _write_net(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     done = subprocess.run(
         [sys.executable, "-m", "coset", *words[1:]],
         capture_output=True,

@@ -14,7 +14,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FOUNDATIONS = ("bench", "core", "data", "lab", "report", "train")
+_FOUNDATIONS = ("bench", "core", "data", "groups", "lab", "report", "scan", "train")
 
 
 def _names() -> list[str]:

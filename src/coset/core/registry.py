@@ -137,6 +137,15 @@ PARTS = ("claims", "experiments", "figures", "benchmarks", "commands")
 MODEL_CLASSES: dict[str, str] = {
     "sharing.PositionMLP": "coset.sharing.models:PositionMLP",
     "sharing.TorusCNN": "coset.sharing.models:TorusCNN",
+    "ssm.AutomatonTracker": "coset.ssm.automata.module:AutomatonTracker",
+    "ssm.BlockStack": "coset.ssm.blocks.stack:BlockStack",
+    "ssm.ComplexTracker": "coset.ssm.phasor_modules:ComplexTracker",
+    "ssm.IntTracker": "coset.ssm.modules:IntTracker",
+    "ssm.MLPTracker": "coset.ssm.mlp_module:MLPTracker",
+    "ssm.RealTracker": "coset.ssm.phasor_modules:RealTracker",
+    "ssm.RecurrentBaseline": "coset.ssm.baselines:RecurrentBaseline",
+    "ssm.SSMStack": "coset.ssm.stack:SSMStack",
+    "ssm.TableTracker": "coset.ssm.modules:TableTracker",
 }
 
 

@@ -1,1 +1,8 @@
-"""The benchmarks of the subject."""
+"""The hot paths of state tracking: the scan, compiling a group, running what was compiled."""
+
+from __future__ import annotations
+
+from coset.ssm.benchmarks.compiling import compile_case, track_case
+from coset.ssm.benchmarks.scan import scan_case
+
+__all__ = ["compile_case", "scan_case", "track_case"]

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from coset.ssm.commands.compile import compile
+from coset.ssm.commands.depth import depth
+from coset.ssm.commands.dfa import dfa
+from coset.ssm.commands.harden import harden
+from coset.ssm.commands.witness import witness
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: dict[str, Any] = {}
+COMMANDS = {
+    "depth": depth,
+    "compile": compile,
+    "dfa": dfa,
+    "witness": witness,
+    "harden": harden,
+}
