@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from coset.ssm.benchmarks.compiling import compile_case, track_case
-from coset.ssm.benchmarks.scan import scan_case
+from coset.ssm.benchmarks.scan import scan_case, scan_cuda_case
 
-__all__ = ["compile_case", "scan_case", "track_case"]
+__all__ = ["compile_case", "scan_case", "scan_cuda_case", "track_case"]
