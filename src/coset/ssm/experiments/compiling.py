@@ -72,7 +72,7 @@ class CompilingConfig:
         "coset.ssm.figures.series:phase_clock",
         "coset.ssm.figures.series:increment_maps",
     ),
-    cost={"smoke": 3.0, "cpu": 60.0},
+    cost={"smoke": 2.0, "cpu": 15.0},
 )
 def compiling(config: CompilingConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Compile every group, check all pairs, and compare every mode with the running product.
