@@ -4,8 +4,8 @@
 ``docs/results``; `docs/generate.py` fills blocks of the form
 ``<!-- results:ID PRESET where e=1,f=x by a,b: c,d -->`` … ``<!-- /results -->``: one line for each
 (a, b) among the rows whose e is 1 and whose f is x (``where …`` may be left out), the mean of c and
-d over them, and ± half of a 95 % t-interval when there are several. What has no number is left out
-of the mean; a line without any shows a dash.
+d over them, and ± half of a 95 % t-interval where they differ; of truth values, how many are true.
+What has no number is left out of the mean; a line without any shows a dash.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def _table(experiment: str, preset: str, where: str, keys: list[str], columns: l
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     sizes = sorted({len(rows) for rows in groups.values()})
     are_seeds = all(len({r.get("seed") for r in rows}) == len(rows) for rows in groups.values())
+    unit = ("seed" if are_seeds else "row") + ("" if sizes == [1] else "s")
     lines = [
-        f"`{stored['command']}`, {' or '.join(map(str, sizes))} {'seeds' if are_seeds else 'rows'} "
-        f"a line, "
+        f"`{stored['command']}`, {' or '.join(map(str, sizes))} {unit} a line, "
         f"{stored['seconds']} s of one core in all ({stored['cpu']}):",
         "",
         "| " + " | ".join(name.replace("_", " ") for name in [*keys, *columns]) + " |",
@@ -97,19 +97,22 @@ def _table(experiment: str, preset: str, where: str, keys: list[str], columns: l
 
 
 def _word(value: Any) -> str:
-    return (
-        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value).replace("|", "\\|")
 
 
 def _mean(values: list[Any]) -> str:
-    numbers = [float(value) for value in values if value is not None]
+    given = [value for value in values if value is not None]
+    numbers = [float(value) for value in given]
     if not numbers:
         return "–"
+    if all(isinstance(value, bool) for value in given):
+        return f"{sum(given)}/{len(given)}"
     mean = float(np.mean(numbers))
-    whole = abs(mean) >= 100 or all(isinstance(v, int) for v in values if v is not None)
+    whole = abs(mean) >= 100 or all(isinstance(v, int) for v in given)
     digits = 0 if whole else 3 if abs(mean) >= 0.1 or mean == 0 else 4
-    if len(numbers) < 2:
+    if len(set(numbers)) < 2:
         return f"{mean:,.{digits}f}"
     error = float(np.std(numbers, ddof=1)) / np.sqrt(len(numbers))
     half = float(student.ppf(0.975, len(numbers) - 1)) * error
