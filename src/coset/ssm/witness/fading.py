@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from coset.core.errors import DomainError, ShapeError
 from coset.ssm.cascade import Cascade
-from coset.ssm.witness.finite import run_word
+from coset.ssm.witness.finite import run_word, single_step
 from coset.ssm.witness.words import Word
 
 __all__ = ["FadingLayer", "FadingStack"]
@@ -121,6 +122,10 @@ class FadingStack:
         return slope, shift
 
     @cached_property
+    def _step(self) -> Callable[[int, int], int]:
+        return single_step(self.cascade)
+
+    @cached_property
     def _edges(self) -> dict[tuple[int, int], tuple[int, tuple[np.ndarray, np.ndarray]]]:
         return {}
 
@@ -128,7 +133,7 @@ class FadingStack:
         """Return the code after a token, and what it does to the fading coordinates; kept."""
         found = self._edges.get((code, token))
         if found is None:
-            after = int(self.cascade.step(np.array([code]), np.array([token]))[0])
+            after = self._step(code, token)
             found = self._edges[code, token] = after, self.transition(code, token)
         return found
 

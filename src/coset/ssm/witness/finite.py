@@ -12,9 +12,10 @@ from typing import TypeVar
 import numpy as np
 
 from coset.core.errors import ShapeError, UnsupportedError
+from coset.ssm.cascade import Cascade
 from coset.ssm.witness.words import Word, power
 
-__all__ = ["MAX_STATES", "LabelTrace", "final_code", "run_word", "trace_labels"]
+__all__ = ["MAX_STATES", "LabelTrace", "final_code", "run_word", "single_step", "trace_labels"]
 
 Element = TypeVar("Element")
 Step = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -22,6 +23,7 @@ Step = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # A search holds 20 bytes a state that the phases can spell, reachable or not.
 MAX_STATES = 2**24
 _MAX_EDGES = 2**18  # taken at once
+_MAX_TABLE = 2**18  # entries of a table of transitions that is made for a few words
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,22 +157,38 @@ def _conflict(
     return LabelTrace(found.labels, words, labels, int((found.labels >= 0).sum()), found.edges)
 
 
-def final_code(step: Step, word: Word, start: int = 0) -> int:
-    """Return the state of a finite model after a word in power form.
+def single_step(cascade: Cascade) -> Callable[[int, int], int]:
+    """Return the step of one state and one token: by the table of transitions if it is small.
 
     Args:
-        step: as in `trace_labels`.
-        word: any length.
-        start: the state before it.
+        cascade: any cascade.
 
     Returns:
-        The state.
+        (code, token) to the code after it.
+    """
+    if cascade.num_codes * cascade.num_tokens <= _MAX_TABLE:
+        table = cascade.transition_table()
+        return lambda code, token: int(table[code, token])
+    return lambda code, token: int(cascade.step(np.array([code]), np.array([token]))[0])
+
+
+def final_code(cascade: Cascade, word: Word, start: int = 0) -> int:
+    """Return the code of a cascade after a word in power form.
+
+    Args:
+        cascade: any cascade.
+        word: any length.
+        start: the code before it.
+
+    Returns:
+        The code.
 
     Complexity: each rule runs once from each state that it meets; powers stop at their cycle.
     """
+    step = single_step(cascade)
 
     def action(code: int, token: int) -> tuple[int, None]:
-        return int(step(np.array([code]), np.array([token]))[0]), None
+        return step(code, token), None
 
     return run_word(action, word, start, lambda first, second: None, None)[0]
 

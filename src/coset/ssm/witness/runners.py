@@ -86,8 +86,7 @@ class CascadeRunner:
         """Return the code after each word."""
         for word in words:
             word.check(self.num_tokens)
-        step = self.cascade.step
-        return [Ending(final_code(step, word), np.zeros(0), None) for word in words]
+        return [Ending(final_code(self.cascade, word), np.zeros(0), None) for word in words]
 
 
 class TablesRunner:
