@@ -1,7 +1,7 @@
 """Result tables of the READMEs, from stored rows and nothing else.
 
-``python docs/results.py sharing.torus-digits cpu`` exports the finished rows of a preset to
-``docs/results``; `docs/generate.py` fills blocks of the form
+``python docs/results.py sharing.torus-digits cpu [KIND …]`` exports the finished rows of a preset
+(of these kinds) to ``docs/results``; `docs/generate.py` fills blocks of the form
 ``<!-- results:ID PRESET where e=1,f=x by a,b: c,d -->`` … ``<!-- /results -->``: one line for each
 (a, b) among the rows whose e is 1 and whose f is x (``where …`` may be left out), the mean of c and
 d over them, and ± half of a 95 % t-interval where they differ; of truth values, how many are true.
@@ -29,8 +29,11 @@ BLOCK = re.compile(
 )
 
 
-def export(experiment: str, preset: str) -> Path:
-    """Write the rows of a preset whose runs are all finished and made by today's code."""
+def export(experiment: str, preset: str, *kinds: str) -> Path:
+    """Write the rows of a preset whose runs are all finished and made by today's code.
+
+    With `kinds` only rows of these kinds are kept: curves of pictures would fill the file.
+    """
     from coset.lab.records import rows_of
     from coset.lab.runner import run_preset
 
@@ -39,7 +42,7 @@ def export(experiment: str, preset: str) -> Path:
     if stale:
         raise ConfigError(f"rows must come from today's code; run with --fresh: {stale[0]}")
     facts = records[0].environment
-    rows = rows_of(records)
+    rows = [row for row in rows_of(records) if not kinds or row["kind"] in kinds]
     first = rows[0]
     same = {k: v for k, v in first.items() if all(k in row and row[k] == v for row in rows)}
     path = FOLDER / f"{experiment}.{preset}.json"
@@ -120,4 +123,4 @@ def _mean(values: list[Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(f"written: {export(*sys.argv[1:3]).name}")
+    print(f"written: {export(*sys.argv[1:]).name}")
