@@ -9,6 +9,7 @@ from coset.ssm.claims import (
     impossible,
     learning,
     parity,
+    return_maps,
     studies,
     typed_stacks,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "impossible",
     "learning",
     "parity",
+    "return_maps",
     "studies",
     "typed_stacks",
 ]
