@@ -105,6 +105,8 @@ def test_orbits_by_hand():
     assert action.restrict([2, 0]).table.tolist() == [[0, 1], [1, 0]]
     with pytest.raises(DomainError, match="takes 0 outside"):
         action.restrict([0, 1])
+    with pytest.raises(DomainError, match=r"given once; given \[2, 0, 2\]"):
+        action.restrict([2, 0, 2])
 
 
 def test_orbits_of_conjugation_are_the_classes():
@@ -190,6 +192,13 @@ def test_other_misuse():
         natural_action(cyclic(3))
     with pytest.raises(ValueError, match="read-only"):
         action.table[0, 0] = 1
+
+
+def test_ragged_tables_are_refused_and_large_ones_are_not_printed():
+    with pytest.raises(ShapeError, match="one size"):
+        Action(S4, [[0], [1, 2]])
+    assert repr(regular_action(S4)) == "action of S4 (order 24) on 24 points"
+    assert repr(right_cosets(S4, [0])) == "24 right cosets"
 
 
 @settings(max_examples=30, deadline=None)

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.groups.strategies import permutation_groups
@@ -20,6 +21,7 @@ from coset.groups import (
     dihedral,
     find_fault_reference,
     general_linear,
+    generated_subgroup,
     parse_group,
     quaternion,
     symmetric,
@@ -80,6 +82,12 @@ def test_entries_of_matrices_are_reduced():
     assert group.forms.ravel().tolist() == [1, 4]
 
 
+def test_entries_beyond_int64_are_reduced_without_overflow():
+    """2⁶³ + 1 ≡ 4 mod 5, an element of order 2; as int64 it would wrap around to order 4."""
+    matrices = np.array([[[2**63 + 1]]], dtype=np.uint64)
+    assert Group.from_matrices(matrices, 5).order == 2
+
+
 def test_no_generators_and_one_point_make_the_trivial_group():
     for group in (
         Group.from_permutations([]),
@@ -106,6 +114,8 @@ def test_no_generators_and_one_point_make_the_trivial_group():
         ([3], ShapeError, "flat"),
         ([(0.5, 1.0)], DtypeError, "integers"),
         ([(float("nan"), 0)], DtypeError, "integers"),
+        ([((1, 0), (1,))], ShapeError, "one size"),
+        (5, DtypeError, "a list of permutations; given 5"),
     ],
 )
 def test_bad_permutations_are_refused(generators, error, message):
@@ -124,6 +134,8 @@ def test_bad_permutations_are_refused(generators, error, message):
         ([[[1]]], 1, DomainError, "modulus"),
         ([[[1]]], 10**9, DomainError, "modulus"),
         ([[[1]]], 2.5, DtypeError, "modulus"),
+        ([[[1, 1], [0]]], 5, ShapeError, "one size"),
+        (5, 5, ShapeError, "square"),
     ],
 )
 def test_bad_matrices_are_refused(generators, modulus, error, message):
@@ -220,6 +232,42 @@ def test_elements_that_are_no_integers_are_refused():
     for wrong in (1.0, True, "1", None):
         with pytest.raises(DtypeError):
             symmetric(3).product(wrong)
+
+
+def test_exponents_are_integers():
+    group = symmetric(3)
+    assert group.power(3, np.int64(-1)) == group.power(3, 10**40 + 1) == 4
+    for wrong in (1.5, "2", None, float("nan")):
+        with pytest.raises(DtypeError, match="the exponent must be an integer"):
+            group.power(3, wrong)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [(5, DtypeError), ([1, 2], DtypeError), ("a", ShapeError), (["a", "a"], DomainError)],
+)
+def test_labels_are_different_texts(labels, error):
+    with pytest.raises(error, match="labels"):
+        Group.from_table([[0, 1], [1, 0]], labels=labels)
+    with pytest.raises(error, match="labels"):
+        cyclic(2).renamed("Z2", labels)
+
+
+@pytest.mark.parametrize("wrong", [[[1], [2, 3]], 3, None, {1, "a"}])
+def test_what_is_no_list_of_elements_is_refused(wrong):
+    group = symmetric(3)
+    for call in (group.subgroup_group, group.relabel, lambda w: generated_subgroup(group, w)):
+        with pytest.raises((ShapeError, DtypeError)):
+            call(wrong)
+    with pytest.raises(ShapeError, match="one size"):
+        group.element([[1], [2, 3]])
+
+
+def test_a_set_of_elements_is_read_in_increasing_order():
+    product = symmetric(4).product
+    tokens = {17, 3, 11, 8}
+    words = symmetric(4).prefix_products(torch.arange(4), tokens)
+    assert words[-1] == product(3, 8, 11, 17)
 
 
 def test_a_group_is_immutable_and_equal_only_to_itself():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +32,8 @@ class AbelianBasis:
     """
 
     moduli: tuple[int, ...]
-    generators: np.ndarray
-    coordinates: np.ndarray
+    generators: np.ndarray = field(repr=False)
+    coordinates: np.ndarray = field(repr=False)
 
 
 def _check_factor(group: Group, inner: Span, outer: Span) -> None:

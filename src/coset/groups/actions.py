@@ -15,7 +15,7 @@ import numpy as np
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.groups.classes import common_labels, parts_of
 from coset.groups.cosets import right_cosets
-from coset.groups.elements import Elements, element_array, freeze
+from coset.groups.elements import Elements, element_array, freeze, integer_array
 from coset.groups.errors import NotAGroupError
 from coset.groups.group import Group
 
@@ -57,16 +57,17 @@ class Action:
     def __post_init__(self) -> None:
         if not isinstance(self.group, Group):
             raise DtypeError(f"an action needs a Group; given {type(self.group).__name__}")
-        table = np.asarray(self.table)
+        table = integer_array(self.table, "the points in the table of an action")
         if table.ndim != 2 or len(table) != self.group.order:
             raise ShapeError(
                 f"the table of an action must have a row for each of the {self.group.order} "
                 f"elements; given shape {table.shape}"
             )
-        if table.size and not np.issubdtype(table.dtype, np.integer):
-            raise DtypeError(f"the table of an action must hold points; given {table.dtype}")
         _check_law(self.group, table)
         object.__setattr__(self, "table", freeze(table.astype(np.int32)))
+
+    def __repr__(self) -> str:
+        return f"action of {self.group!r} on {self.num_points} points"
 
     @property
     def num_points(self) -> int:
@@ -104,16 +105,18 @@ class Action:
         """Return the action on a union of orbits.
 
         Args:
-            points: points that the group keeps among themselves.
+            points: points that the group keeps among themselves, each once.
 
         Returns:
             The action on them, renumbered in the order given.
 
         Raises:
             RangeError: if one is not a point.
-            DomainError: if one is taken outside.
+            DomainError: if one is given twice, or taken outside.
         """
         chosen = np.array([_read_point(self, x) for x in points], dtype=np.int64)
+        if np.unique(chosen).size < chosen.size:
+            raise DomainError(f"each point must be given once; given {chosen.tolist()!s:.200}")
         place = np.full(self.num_points, -1)
         place[chosen] = np.arange(chosen.size)
         table = place[self.table[:, chosen]]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.groups import orders
-from coset.groups.elements import element_array, freeze
+from coset.groups.elements import element_array, freeze, integer_array
 from coset.groups.labels import form_labels
 
 __all__ = ["GroupTable"]
@@ -98,6 +99,7 @@ class GroupTable:
 
         Raises:
             DomainError: if it is not in the group.
+            DtypeError, ShapeError: if it is no array of integers.
 
         Complexity: O(n).
         """
@@ -105,7 +107,7 @@ class GroupTable:
             if form in self.labels:
                 return self.labels.index(form)
         elif self.forms is not None:
-            wanted = np.asarray(form)
+            wanted = integer_array(form, "the entries of an element")
             if wanted.shape == self.forms.shape[1:]:
                 same = (self.forms == wanted).reshape(self.order, -1).all(1)
                 if same.any():
@@ -149,9 +151,13 @@ class GroupTable:
 
         Raises:
             RangeError: if a is not an element.
+            DtypeError: if k is not an integer.
         """
         a = self._one(element)
-        k = int(exponent) % int(self.element_orders[a])
+        try:
+            k = operator.index(exponent) % int(self.element_orders[a])
+        except TypeError as error:
+            raise DtypeError(f"the exponent must be an integer; given {exponent!r}") from error
         return int(orders.powers(self, np.array([a]), k)[0])
 
     def commutator(self, a: int, b: int) -> int:

@@ -33,6 +33,9 @@ class Cosets:
     index: np.ndarray
     representatives: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"{self.num_cosets} right cosets"
+
     @property
     def num_cosets(self) -> int:
         """How many there are."""

@@ -12,7 +12,7 @@ from coset.core.errors import DtypeError, RangeError, ShapeError
 if TYPE_CHECKING:
     from coset.groups.arithmetic import GroupTable
 
-__all__ = ["Elements", "element_array", "element_set", "freeze"]
+__all__ = ["Elements", "element_array", "element_set", "freeze", "integer_array"]
 
 # What a set of elements may be given as.
 Elements = np.ndarray | Iterable[int]
@@ -30,6 +30,33 @@ def freeze(array: np.ndarray) -> np.ndarray:
     array = np.ascontiguousarray(array)
     array.setflags(write=False)
     return array
+
+
+def integer_array(values: Any, what: str) -> np.ndarray:
+    """Read integers of any shape as they are; what has no entries may have any dtype.
+
+    Args:
+        values: array, tensor, set or iterable, nested to any depth.
+        what: what they are called in messages.
+
+    Returns:
+        (…) of an integer dtype, unless it is empty.
+
+    Raises:
+        ShapeError: if it is no array: rows of several lengths.
+        DtypeError: if it holds anything but integers.
+    """
+    if hasattr(values, "numpy"):  # a tensor, on whatever device
+        values = values.numpy(force=True)
+    elif isinstance(values, Iterable) and not hasattr(values, "__array__"):
+        values = list(values)
+    try:
+        found = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{what} must all have one size; given {values!r:.200}") from error
+    if found.size and not np.issubdtype(found.dtype, np.integer):
+        raise DtypeError(f"{what} must be integers; given {found.dtype}")
+    return found
 
 
 def element_array(
@@ -50,22 +77,17 @@ def element_array(
         ShapeError: if they have more than one dimension.
         RangeError: if one is outside 0 … n − 1.
     """
+    found = integer_array(elements, what)
     if isinstance(elements, set | frozenset):
-        elements = sorted(elements)
-    elif not hasattr(elements, "__array__"):
-        elements = list(elements)
-    found = np.asarray(elements)
+        found = np.sort(found)  # a set has no order to keep; this one does not depend on hashes
     if found.ndim != 1:
         raise ShapeError(f"{what} must be a flat list of element ids; given shape {found.shape}")
-    if found.size and not np.issubdtype(found.dtype, np.integer):
-        raise DtypeError(f"{what} must be integers (element ids); given {found.dtype}")
-    found = found.astype(np.int64)
     if found.size and (found.min() < 0 or found.max() >= group.order):
         wrong = int(found[(found < 0) | (found >= group.order)][0])
         raise RangeError(
             f"{what} must lie in 0 … {group.order - 1}, the elements of {group!r}; given {wrong}"
         )
-    return found
+    return found.astype(np.int64)
 
 
 def element_set(group: GroupTable, elements: Elements | Any, what: str = "elements") -> np.ndarray:

@@ -37,8 +37,8 @@ def _explore(
                 edges.append(target)
         if len(forms) > max_order:
             raise DomainError(
-                f"the generators must make a group of at most {max_order} elements (a table of "
-                f"8192² takes 256 MB); {name} has more; use fewer or smaller generators"
+                f"the generators must make a group of at most {max_order} elements, as max_order "
+                f"says or a table allows; {name} has more; use fewer or smaller generators"
             )
         levels.append(fresh)
     graph = np.array(edges).reshape(len(forms), len(generators)).T

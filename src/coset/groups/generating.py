@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
+from coset.groups.elements import integer_array
 from coset.groups.errors import NotAGroupError
 
 __all__ = [
@@ -20,16 +21,6 @@ __all__ = [
     "read_matrices",
     "read_permutations",
 ]
-
-
-def _integers(values: Any, what: str) -> np.ndarray:
-    try:
-        found = np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(f"{what} must all have one size; given {values!r}") from error
-    if found.size and not np.issubdtype(found.dtype, np.integer):
-        raise DtypeError(f"{what} must hold integers; given {found.dtype}")
-    return found
 
 
 def check_max_order(max_order: int, limit: int) -> int:
@@ -69,7 +60,9 @@ def read_permutations(generators: Sequence[Any]) -> np.ndarray:
         ShapeError: if they are not of one degree.
         NotAGroupError: if one is not a permutation; the message names the repeated image.
     """
-    rows = [_integers(row, "permutations") for row in generators]
+    if not isinstance(generators, Iterable):
+        raise DtypeError(f"generators must be a list of permutations; given {generators!r}")
+    rows = [integer_array(row, "permutations") for row in generators]
     if not rows:
         return np.zeros((0, 0), dtype=np.int32)
     if any(row.ndim != 1 for row in rows) or len({row.size for row in rows}) > 1:
@@ -77,9 +70,8 @@ def read_permutations(generators: Sequence[Any]) -> np.ndarray:
             "permutations must be flat and have one degree; "
             f"given shapes {[row.shape for row in rows]}"
         )
-    found = np.stack(rows).astype(np.int64)
-    degree = found.shape[1]
-    for row in found.tolist():
+    degree = rows[0].size
+    for row in (row.tolist() for row in rows):
         if sorted(row) != list(range(degree)):
             outside = [p for p in row if not 0 <= p < degree]
             fault = (
@@ -90,7 +82,7 @@ def read_permutations(generators: Sequence[Any]) -> np.ndarray:
             raise NotAGroupError(
                 f"a permutation must hold each of 0 … {degree - 1} once; in {tuple(row)} {fault}"
             )
-    return found.astype(np.int32)
+    return np.stack(rows).astype(np.int32)
 
 
 def compose_permutations(first: np.ndarray, then: np.ndarray) -> np.ndarray:
@@ -173,13 +165,14 @@ def read_matrices(generators: Sequence[Any], modulus: int) -> np.ndarray:
         ShapeError: if they are not square matrices of one size, or none.
         NotAGroupError: if a determinant has a common factor with m.
     """
-    found = _integers(list(generators), "matrices")
+    found = integer_array(generators, "matrices")
     if found.ndim != 3 or found.shape[1] != found.shape[2] or not 1 <= found.shape[1] <= 64:
         raise ShapeError(
             "matrices must be square, of one size from 1 to 64, and at least one; "
             f"given shape {found.shape}"
         )
-    found = found.astype(np.int64) % modulus
+    # Reduced first: entries of uint64 need not fit int64.
+    found = (found % modulus).astype(np.int64)
     for matrix in found.tolist():
         factor = math.gcd(determinant(matrix), modulus)
         if factor != 1:

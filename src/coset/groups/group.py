@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coset.core.errors import RangeError, ShapeError
+from coset.core.errors import RangeError
 from coset.groups import orders, series
 from coset.groups.arithmetic import GroupTable
 from coset.groups.elements import Elements, element_array, element_set, freeze
@@ -21,6 +21,7 @@ from coset.groups.generating import (
     read_matrices,
     read_permutations,
 )
+from coset.groups.labels import read_labels
 from coset.groups.span import KnownSpans, Span
 from coset.groups.tables import MAX_ORDER, check_table
 
@@ -86,10 +87,10 @@ class Group(GroupTable):
 
         Raises:
             ShapeError: if the table is not square, or the labels are not n.
-            DtypeError: if it does not hold integers.
+            DtypeError: if it does not hold integers, or the labels are not texts.
             NotAGroupError: if it is no group; the message holds the witness: the two identities,
                 the repeated entry, or a, b, c with (a·b)·c ≠ a·(b·c).
-            DomainError: if it is too large.
+            DomainError: if it is too large, or two labels are equal.
 
         Complexity: O(r n²) for r ≤ log₂ n generators.
 
@@ -98,9 +99,8 @@ class Group(GroupTable):
             True
         """
         table, identity = check_table(mul)
-        if labels is not None and len(labels) != len(table):
-            raise ShapeError(f"there must be {len(table)} labels, one a row; given {len(labels)}")
-        return cls(table, identity, name=name, labels=labels)
+        given = None if labels is None else read_labels(labels, len(table))
+        return cls(table, identity, name=name, labels=given)
 
     @classmethod
     def from_permutations(
@@ -277,11 +277,10 @@ class Group(GroupTable):
             The group; it shares the table.
 
         Raises:
-            ShapeError: if the labels are not n.
+            ShapeError, DtypeError, DomainError: if the labels are not n different texts.
         """
-        if labels is not None and len(labels) != self.order:
-            raise ShapeError(f"there must be {self.order} labels; given {len(labels)}")
-        kept = self.__dict__.get("labels") if labels is None else labels
+        given = None if labels is None else read_labels(labels, self.order)
+        kept = self.__dict__.get("labels") if given is None else given
         return Group(
             self.mul,
             self.identity,

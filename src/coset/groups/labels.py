@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
-__all__ = ["cycle_label", "form_labels", "matrix_label"]
+from coset.core.errors import DomainError, DtypeError, ShapeError
+
+__all__ = ["cycle_label", "form_labels", "matrix_label", "read_labels"]
+
+
+def read_labels(labels: Any, count: int) -> tuple[str, ...]:
+    """Read how a user wants elements to be printed.
+
+    Args:
+        labels: texts.
+        count: how many there must be.
+
+    Returns:
+        The texts.
+
+    Raises:
+        DtypeError: if they are no texts.
+        ShapeError: if they are more or fewer.
+        DomainError: if two are equal: `element` could not tell which is meant.
+    """
+    found = tuple(labels) if isinstance(labels, Iterable) else (labels,)
+    wrong = [label for label in found if not isinstance(label, str)]
+    if wrong:
+        raise DtypeError(f"labels must be texts, one for each element; given {wrong[0]!r}")
+    if len(found) != count:
+        raise ShapeError(f"there must be {count} labels, one for each element; given {len(found)}")
+    if len(set(found)) < count:
+        double = next(label for label in found if found.count(label) > 1)
+        raise DomainError(f"labels must differ, so that they name elements; given {double!r} twice")
+    return found
 
 
 def cycle_label(permutation: list[int]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from coset.core.errors import DtypeError, ShapeError
+from coset.groups.elements import integer_array
 from coset.groups.errors import NotAGroupError
 from coset.groups.group import Group
 from coset.groups.tables import check_order
@@ -160,14 +161,12 @@ def semidirect_product(normal: Group, acting: Group, action: Any) -> Group:
     _check_group(acting)
     name = f"{factor_name(normal.name, ':')}:{factor_name(acting.name, ':')}"
     check_order(normal.order * acting.order, name)
-    table = np.asarray(action)
+    table = integer_array(action, "the element ids of N in the action")
     if table.shape != (acting.order, normal.order):
         raise ShapeError(
             f"the action must have a row for each of the {acting.order} elements of H and a column "
             f"for each of the {normal.order} of N; given shape {table.shape}"
         )
-    if not np.issubdtype(table.dtype, np.integer):
-        raise DtypeError(f"the action must hold element ids of N; given {table.dtype}")
     _check_action(normal, acting, table)
     k = acting.order
     n, h = np.divmod(np.arange(normal.order * k), k)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from coset.core.errors import DomainError, DtypeError, ShapeError
+from coset.core.errors import DomainError, ShapeError
+from coset.groups.elements import integer_array
 from coset.groups.errors import NotAGroupError
 
 __all__ = ["MAX_ORDER", "check_order", "check_table", "table_of_cayley_graph"]
@@ -33,14 +34,12 @@ def check_order(order: int, what: str) -> None:
 
 
 def _check_entries(mul: np.ndarray) -> np.ndarray:
-    table = np.asarray(mul)
+    table = integer_array(mul, "the entries of a multiplication table")
     if table.ndim != 2 or table.shape[0] != table.shape[1]:
         raise ShapeError(f"a multiplication table must be square, (n, n); given {table.shape}")
     n = len(table)
     if n == 0:
         raise NotAGroupError("a group has at least one element, its identity; given an empty table")
-    if not np.issubdtype(table.dtype, np.integer):
-        raise DtypeError(f"a multiplication table must hold integers; given {table.dtype}")
     check_order(n, "the table given")
     if table.min() < 0 or table.max() >= n:
         a, b = np.argwhere((table < 0) | (table >= n))[0]
