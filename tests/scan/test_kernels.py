@@ -112,3 +112,14 @@ def test_a_missing_compiler_is_told_once(monkeypatch):
     assert torch.allclose(found, scan_reference(a, b, h0), rtol=0, atol=1e-12)
     with pytest.raises(UnavailableError, match="pip install numba"):
         scan(a, b, h0, backend="numba")
+
+
+def test_the_examples_of_the_readme():
+    import doctest
+    from pathlib import Path
+
+    import coset.scan
+
+    readme = Path(coset.scan.__file__).with_name("README.md")
+    failed, attempted = doctest.testfile(str(readme), module_relative=False)
+    assert (failed, attempted > 5) == (0, True)

@@ -15,7 +15,7 @@ from numba import njit
 __all__ = ["backward", "forward"]
 
 # Steps are taken in blocks of about so many bytes for each array, which the second cache holds.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17
 
 
 # Rows are functions of their own: in one body with the places the compiler does not see that
@@ -122,7 +122,7 @@ def backward(g, a, h, h0, da, db, dh0, gt, at, ht, zero, dt, dzero, box, num_ste
     """
     first, end, left, right = box
     width = right - left
-    length = _block_length(da, width) if dt[2] > 0 else num_steps
+    length = _block_length(da, width)
     seen = h0[zero[0]].real
     for n in range(first, end):
         i = dzero[0] + dzero[1] * n + left
@@ -133,27 +133,27 @@ def backward(g, a, h, h0, da, db, dh0, gt, at, ht, zero, dt, dzero, box, num_ste
             if dt[2] > 0:
                 seen += _touch(g, gt, n, left, width, start, stop)
                 seen += _touch(a, at, n, left, width, start, stop)
-                seen += _touch(h, ht, n, left, width, start, stop)
                 seen += _touch(db, dt, n, left, width, start, stop)
-                seen += _touch(da, dt, n, left, width, start, stop)
             for t in range(stop - 1, start - 1, -1):
                 i = gt[0] + gt[1] * n + gt[2] * t + left
                 grad = g[i : i + width]
-                if t > 0:
-                    i = ht[0] + ht[1] * n + ht[2] * (t - 1) + left
-                    previous = h[i : i + width]
-                else:
-                    i = zero[0] + zero[1] * n + left
-                    previous = h0[i : i + width]
                 i = dt[0] + dt[1] * n + dt[2] * t + left
-                to_b, to_a = db[i : i + width], da[i : i + width]
+                to_b = db[i : i + width]
                 if t == num_steps - 1:
                     for d in range(width):
                         to_b[d] = grad[d]
                 else:
                     _pull_back(grad, factor, later, to_b)
-                _times_conjugate(to_b, previous, to_a)
                 i = at[0] + at[1] * n + at[2] * t + left
                 factor, later = a[i : i + width], to_b
+            # Upwards again, while db lies in the cache: h and da are then met in their order.
+            for t in range(start, stop):
+                i = zero[0] + zero[1] * n + left
+                previous = h0[i : i + width]
+                if t > 0:
+                    i = ht[0] + ht[1] * n + ht[2] * (t - 1) + left
+                    previous = h[i : i + width]
+                i = dt[0] + dt[1] * n + dt[2] * t + left
+                _times_conjugate(db[i : i + width], previous, da[i : i + width])
         _times_conjugate(later, factor, to_start)
     return seen
