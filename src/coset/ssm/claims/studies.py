@@ -246,10 +246,10 @@ def _at_four_times(rows: Rows, noise: float | None) -> list[float]:
 
 @claim(
     "ssm.C7",
-    title="expressive is not learnable: S3 needs a start near the solution",
+    title="expressive is not learnable: S3, as trained, generalizes only from near the solution",
     statement="""Two unitary layers can track S3 (C2), but trained from random weights they do not
-        generalize to four times the training length; trained from near the analytic solution they
-        do.""",
+        generalize, as they are and before any hardening, to four times the training length;
+        trained from near the analytic solution they do.""",
     hypotheses="""our stack and training in place of the paper's AUSSM blocks; accuracy at least
         0.9 counts; every random start must stay below it, and the median over seeds of some noise
         above 0 must reach it""",
