@@ -42,6 +42,8 @@ def test_a_table_that_is_no_automaton_is_refused(delta, error, message):
         ({"state_labels": ["a"]}, ShapeError, "2 state_labels; given 1"),
         ({"token_labels": ["a", "a"]}, DomainError, "'a' twice"),
         ({"token_labels": ["a", 1]}, DtypeError, "must be text; given 1"),
+        ({"accepting": 1}, DtypeError, "accepting must be a list; given 1"),
+        ({"state_labels": 5}, DtypeError, "state_labels must be a list; given 5"),
     ],
 )
 def test_what_else_is_given_is_checked(arguments, error, message):
@@ -52,6 +54,19 @@ def test_what_else_is_given_is_checked(arguments, error, message):
 def test_absurd_sizes_are_refused_before_anything_is_built():
     with pytest.raises(UnsupportedError, match="10,000,000 transitions; given 20,000,000"):
         Automaton.from_dfa(np.zeros((10, 2_000_000), dtype=np.int8))
+
+
+def test_too_many_states_are_refused_before_they_are_compared():
+    clock = (np.arange(5000)[:, None] + 1) % 5000
+    for judge in (Automaton.verdict, Automaton.compile):
+        with pytest.raises(UnsupportedError, match=r"4,096 states that words reach; .* has 5,000"):
+            judge(Automaton.from_dfa(clock))
+    # What no word reaches does not count.
+    assert Automaton.from_dfa(np.arange(5000)[:, None]).verdict().holds
+
+
+def test_accepting_states_may_be_a_tensor():
+    assert Automaton.from_dfa(PARITY, accepting=torch.tensor([1])).accepting == (1,)
 
 
 def test_the_table_is_a_copy_that_nobody_can_change():

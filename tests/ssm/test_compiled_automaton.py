@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import DomainError, DtypeError, RangeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
 from coset.core.model_files import load_model
 from coset.core.registry import MODEL_CLASSES
 from coset.ssm.automata import Automaton, AutomatonCertificate
@@ -60,8 +60,45 @@ def test_short_words_and_wrong_ones():
             reader(torch.tensor([0, 3]))
         with pytest.raises(DtypeError):
             reader(torch.tensor([0.5]))
-    with pytest.raises(RangeError, match="time dimension"):
-        module(torch.tensor(1))
+
+
+def test_codes_and_states_are_checked():
+    tracker = compiled("parity")
+    assert tracker.state_of(torch.tensor([1, 0])).tolist() == [1, 0]
+    for wrong in (-1, 2):
+        with pytest.raises(RangeError, match=rf"0 … 1; given {wrong} … {wrong}"):
+            tracker.state_of(torch.tensor([wrong]))
+        with pytest.raises(RangeError):
+            tracker.step(torch.tensor([wrong]), torch.tensor([0]))
+    for wrong in ([0], torch.tensor([0.0]), torch.tensor([True])):
+        with pytest.raises(DtypeError, match="codes must be an integer tensor"):
+            tracker.state_of(wrong)
+    with pytest.raises(DtypeError, match="tokens"):
+        tracker.step(torch.tensor([0]), [0])
+    module = tracker.to_module()
+    for wrong in (module.start_state((2,)), module.start_state((1,)) * 2, []):
+        with pytest.raises(ShapeError, match=r"shapes \[\(1, 1\)\], as start_state\(\[1\]\)"):
+            module.step(torch.tensor([1]), wrong)
+    with pytest.raises(DtypeError, match="tokens"):
+        module.step([1], module.start_state((1,)))
+
+
+def test_a_word_has_a_time_dimension():
+    tracker = Automaton.from_dfa([[0, 1], [1, 0]], accepting=[1]).compile()
+    calls = (tracker.automaton.run, tracker.track, tracker.accepts, tracker.to_module())
+    for call in calls:
+        with pytest.raises(ShapeError, match="a single number"):
+            call(torch.tensor(1))
+
+
+def test_tables_are_not_printed():
+    tracker = compiled("full T4")
+    for shown in (tracker, tracker.certificate(), tracker.automaton.transition_monoid()):
+        assert "array" not in repr(shown)
+        assert "tensor" not in repr(shown)
+    assert repr(compiled("mod 3 with reset")) == (
+        "CompiledAutomaton(mod 3 with reset: 3 states, 2 tokens, [3])"
+    )
 
 
 def test_an_automaton_of_one_state_has_no_layer():
@@ -137,6 +174,14 @@ def test_malformed_certificates_say_why():
     assert "need as many states" in short.failure()
     far = replace(certificate, states=certificate.states + 5)
     assert "must lie in" in far.failure()
+    nothing = replace(certificate, start=-1, states=torch.full_like(certificate.states, -1))
+    assert "start must lie in 0 … 2; given -1" in nothing.failure()
+    for wrong in (-1, 3):  # codes that stand for no state must not pass for it
+        out = replace(certificate, delta=certificate.delta.clamp(max=0) + wrong)
+        assert f"delta must hold states 0 … 2; given {wrong}" in out.failure()
+    assert "given float32" in replace(certificate, delta=certificate.delta.float()).failure()
+    assert "given float32" in replace(certificate, states=certificate.states.float()).failure()
+    assert "malformed" in replace(certificate, delta=certificate.delta[0]).failure()
     late = replace(certificate, start=1)
     assert "code 0 stands for state 0; the start is 1" in late.failure()
     cut = replace(
@@ -144,6 +189,7 @@ def test_malformed_certificates_say_why():
     )
     assert "malformed" in cut.failure()
     assert not cut.verify()
+    assert cut.explain().startswith("nothing is proved: the tables are malformed")
     swapped = replace(certificate, delta=certificate.delta.flip(1))
     assert "instead of" in swapped.failure()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from coset.core.errors import DomainError, RangeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, RangeError, UnsupportedError
 from coset.ssm.automata import Automaton, TransitionMonoid
 from coset.ssm.automata.permutations import StabilizerChain, derived_orders
 from coset.ssm.claims.automata import EXAMPLES
@@ -103,6 +103,14 @@ def test_a_monoid_that_is_too_large_says_so():
 def test_more_states_than_a_byte_can_number():
     delta = np.roll(np.arange(300), -1)[:, None]
     assert TransitionMonoid.from_delta(delta).size == 300
+
+
+def test_a_monoid_needs_a_table_of_states():
+    assert TransitionMonoid.from_delta([[0, 1], [1, 0]]).size == 2
+    with pytest.raises(RangeError, match="given 5 at state 0, token 0"):
+        TransitionMonoid.from_delta(np.array([[5]]))
+    with pytest.raises(DtypeError, match="float64"):
+        TransitionMonoid.from_delta(np.array([[0.0]]))
 
 
 def test_a_word_of_no_element():

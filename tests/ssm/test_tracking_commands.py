@@ -151,6 +151,20 @@ def test_dfa_writes_a_model_file(tmp_path, capsys):
     assert module.automaton().name == "UTF-8"
 
 
+def test_dfa_tells_the_verdict_where_the_layers_would_be_too_large(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("coset.ssm.automata.holonomy.MAX_ENTRIES", 10)
+    file, out = AUTOMATA / "brackets.json", tmp_path / "brackets.safetensors"
+    assert dfa(file, word=("(", ")"), out=out, json=True) == 1
+    report = told(capsys)
+    assert (report["trackable"], report["layers"], report["word"]) == (True, None, ["1", "0"])
+    assert "may have 10 entries" in report["not_compiled"]
+    assert dfa(file) == 1
+    shown = capsys.readouterr().out
+    assert "✓ yes" in shown
+    assert "not compiled: the table of a layer may have 10 entries" in " ".join(shown.split())
+    assert not out.exists()
+
+
 def test_dfa_refuses_a_file_that_is_none(tmp_path):
     with pytest.raises(FileFormatError, match="cannot be read"):
         dfa(tmp_path / "absent.json")

@@ -13,8 +13,14 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, RangeError
-from coset.ssm.automata.transitions import as_table, check_delta, check_labels, check_state
-from coset.ssm.phase_layer import check_tokens
+from coset.ssm.automata.transitions import (
+    as_table,
+    check_delta,
+    check_labels,
+    check_state,
+    check_words,
+    listed,
+)
 
 if TYPE_CHECKING:
     from coset.ssm.automata.compiled import CompiledAutomaton
@@ -104,9 +110,9 @@ class Automaton:
         return cls(
             as_table(table),
             start,
-            None if accepting is None else tuple(accepting),
-            tuple(state_labels),
-            tuple(token_labels),
+            None if accepting is None else listed(accepting, "accepting"),
+            listed(state_labels, "state_labels"),
+            listed(token_labels, "token_labels"),
             name,
         )
 
@@ -246,8 +252,9 @@ class Automaton:
         Raises:
             RangeError: if a token or the start is out of range.
             DtypeError: if the tokens are not integers.
+            ShapeError: if they have no time dimension.
         """
-        tokens = check_tokens(tokens, self.num_tokens)
+        tokens = check_words(tokens, self.num_tokens)
         table = torch.as_tensor(self.delta.copy()).to(tokens.device)
         first = self.start if start is None else check_state(start, self.num_states, "start")
         now = torch.full(tokens.shape[:-1], first, device=tokens.device)
@@ -304,7 +311,7 @@ class Automaton:
             symmetry; trivial groups are left out.
 
         Raises:
-            UnsupportedError: if words have more than 4,096 images.
+            UnsupportedError: if words have more than 4,096 images, or reach more states.
 
         Claims: ssm.C9.
         """
@@ -317,7 +324,7 @@ class Automaton:
             The verdict with its groups and bounds on the depth.
 
         Raises:
-            UnsupportedError: if words have more than 4,096 images.
+            UnsupportedError: if words have more than 4,096 images, or reach more states.
 
         Claims: ssm.C9.
         """

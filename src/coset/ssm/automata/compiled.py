@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import CosetError, DomainError
+from coset.core.errors import CosetError, DomainError, DtypeError, RangeError
 from coset.core.results import Certificate
 from coset.ssm.automata.automaton import Automaton
 from coset.ssm.automata.holonomy import decompose
+from coset.ssm.automata.transitions import check_delta, check_state, check_words
 from coset.ssm.automata.verdict import AutomatonVerdict
 from coset.ssm.cascade import Cascade
 from coset.ssm.certificate import first_failure
@@ -39,10 +40,10 @@ class AutomatonCertificate(Certificate):
     """
 
     moduli: tuple[tuple[int, ...], ...]
-    increments: tuple[Tensor, ...]
-    resets: tuple[Tensor, ...]
-    delta: Tensor
-    states: Tensor
+    increments: tuple[Tensor, ...] = field(repr=False)
+    resets: tuple[Tensor, ...] = field(repr=False)
+    delta: Tensor = field(repr=False)
+    states: Tensor = field(repr=False)
     start: int
 
     def verify(self) -> bool:
@@ -61,11 +62,15 @@ class AutomatonCertificate(Certificate):
         Returns:
             A sentence that names code, token and states, or why nothing can be checked.
         """
-        delta, states = self.delta.numpy(), self.states.numpy()
+        states = self.states.numpy()
         try:
+            delta = check_delta(self.delta.numpy())
+            check_state(self.start, len(delta), "start")
             cascade = self._cascade()
         except (CosetError, ValueError) as error:
-            return f"the layers are malformed: {error}"
+            return f"the tables are malformed: {error}"
+        if states.dtype.kind != "i":
+            return f"states must be integers; given {states.dtype}"
         if states.shape != (cascade.num_codes,):
             return f"{cascade.num_codes} codes need as many states; given shape {states.shape}"
         if not -1 <= states.min() <= states.max() < len(delta):
@@ -93,11 +98,14 @@ class AutomatonCertificate(Certificate):
         return Cascade(tuple(layers), int(self.delta.shape[1]))
 
     def explain(self) -> str:
-        """Say in words what it proves.
+        """Say in words what it proves, or why it proves nothing.
 
         Returns:
-            Two sentences.
+            One or two sentences.
         """
+        failure = self.failure()
+        if failure is not None:
+            return f"nothing is proved: {failure}"
         return (
             f"{self.num_pairs:,} pairs of a code and a token: each step of the phases is the step "
             f"of the automaton. By induction on the length of the word the "
@@ -128,6 +136,10 @@ class CompiledAutomaton:
     cascade: Cascade
     states: np.ndarray
     verdict: AutomatonVerdict
+
+    def __repr__(self) -> str:
+        moduli = "".join(str(list(layer.moduli)) for layer in self.cascade.layers) or "no layer"
+        return f"CompiledAutomaton({self.automaton}, {moduli})"
 
     @property
     def depth(self) -> int:
@@ -195,11 +207,13 @@ class CompiledAutomaton:
         Raises:
             DomainError: if the automaton has no accepting states.
             RangeError: if a token is out of range.
+            DtypeError: if the tokens are not integers.
+            ShapeError: if they have no time dimension.
         """
         accepting = self.automaton.accepting
         if accepting is None:
             raise DomainError("words are accepted by accepting states; this automaton has none")
-        tokens = check_tokens(tokens, self.cascade.num_tokens)
+        tokens = check_words(tokens, self.cascade.num_tokens)
         if tokens.shape[-1]:
             last = self.track(tokens)[..., -1]
         else:
@@ -217,19 +231,33 @@ class CompiledAutomaton:
             (…) int64; `state_of` tells the states.
 
         Raises:
-            RangeError: if a token is out of range.
+            RangeError: if a code or a token is out of range.
+            DtypeError: if they are not integers.
         """
+        tokens = check_tokens(tokens, self.cascade.num_tokens)
         return self.cascade.run(tokens[..., None], codes)[..., 0]
 
     def state_of(self, codes: Tensor) -> Tensor:
         """Return the states that codes stand for.
 
         Args:
-            codes: (…) int64.
+            codes: (…) int64 in 0 … num_codes − 1.
 
         Returns:
-            (…) int64.
+            (…) int64; −1 for a code that no word reaches.
+
+        Raises:
+            RangeError: if a code is out of range.
+            DtypeError: if they are not an integer tensor.
         """
+        if not isinstance(codes, Tensor) or codes.is_floating_point() or codes.dtype == torch.bool:
+            raise DtypeError(f"codes must be an integer tensor; given {codes!r:.100}")
+        codes = codes.long()
+        top = len(self.states)
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < top:
+            raise RangeError(
+                f"codes must lie in 0 … {top - 1}; given {int(codes.min())} … {int(codes.max())}"
+            )
         states: Tensor = torch.tensor(self.states).to(codes.device)[codes]
         return states
 
@@ -272,7 +300,8 @@ def compile_automaton(automaton: Automaton) -> CompiledAutomaton:
 
     Raises:
         NotSolvableError: if a group in its transition monoid is not solvable: no depth suffices.
-        UnsupportedError: if words have more than 4,096 images, or a table would be too large.
+        UnsupportedError: if words have more than 4,096 images or reach more states, or a table
+            would be too large.
 
     Claims: ssm.C9.
 

@@ -15,10 +15,27 @@ import numpy as np
 from coset.core.errors import UnsupportedError
 from coset.ssm.automata.monoid import strong_components
 
-__all__ = ["MAX_IMAGES", "Images"]
+__all__ = ["MAX_IMAGES", "MAX_STATES", "Images", "check_num_states"]
 
-# Containment of images is a square table.
+# Containment of images, single states among them, is a square table.
 MAX_IMAGES = 4096
+MAX_STATES = 4096
+
+
+def check_num_states(num_states: int) -> None:
+    """Refuse an automaton whose images could not be compared.
+
+    Args:
+        num_states: how many states words reach.
+
+    Raises:
+        UnsupportedError: if they are more than 4,096.
+    """
+    if num_states > MAX_STATES:
+        raise UnsupportedError(
+            f"an automaton to be judged may have {MAX_STATES:,} states that words reach; this one "
+            f"has {num_states:,}; merge states (minimal())"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +70,9 @@ class Images:
             The images.
 
         Raises:
-            UnsupportedError: if there are more than 4,096 of more than one state.
+            UnsupportedError: if there are more than 4,096 of more than one state, or more states.
         """
+        check_num_states(len(delta))
         everything = np.arange(len(delta))
         sets, index = [everything], {everything.tobytes(): 0}
         steps: list[list[int]] = []

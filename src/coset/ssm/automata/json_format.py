@@ -56,14 +56,17 @@ def read_automaton(path: Path) -> Automaton:
         FileFormatError: if the file is missing, too large, not strict JSON, or a field is wrong.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)  # a pipe does not tell its size
+        if len(content) > MAX_FILE_BYTES:
             raise FileFormatError(
-                f"{path} may have {MAX_FILE_BYTES:,} bytes as an automaton; it has {size:,}"
+                f"{path} may have {MAX_FILE_BYTES:,} bytes as an automaton; it has more"
             )
-        text = path.read_bytes().decode("utf-8")
         value = json.loads(
-            text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_float=_finite
+            content.decode("utf-8"),
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse,
+            parse_float=_finite,
         )
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import DomainError, RangeError, UnsupportedError
+from coset.core.errors import DomainError, ShapeError, UnsupportedError
 from coset.core.model_files import save_model
 from coset.scan import scan
 from coset.ssm.automata.automaton import Automaton
+from coset.ssm.automata.transitions import check_words
 from coset.ssm.phase_layer import check_tokens
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class AutomatonTracker(nn.Module):
         accepting: the accepting states, or ``None``.
         name: of the automaton.
         mode: "int", exact for ever, or "complex", whose phases are read to the nearest root of
-            unity.
+            unity: right until rounding has moved one by half a step, which only resets undo.
         dtype: "float32" or "float64", of the logits; complex64 or complex128 for the states.
 
     Raises:
@@ -230,7 +231,17 @@ class AutomatonTracker(nn.Module):
 
         Raises:
             RangeError: if a token is out of range.
+            DtypeError: if the tokens are not integers.
+            ShapeError: if the state is not one of as many words.
         """
+        tokens = check_tokens(tokens, self.num_tokens)
+        given = [tuple(kept.shape) for kept in state]
+        wanted = [(*tokens.shape, len(moduli)) for moduli in self.moduli]
+        if given != wanted:
+            raise ShapeError(
+                f"the state must have the shapes {wanted}, as start_state({list(tokens.shape)}) "
+                f"has; given {given}"
+            )
         codes, after = self._run(tokens[..., None], state)
         return self._logits(self._states_of(codes))[..., 0, :], after
 
@@ -261,9 +272,7 @@ class AutomatonTracker(nn.Module):
 
     def _run(self, tokens: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         """Return the code after each token, and each layer's last numbers."""
-        tokens = check_tokens(tokens, self.num_tokens)
-        if tokens.ndim == 0:
-            raise RangeError("tokens must have a time dimension, (…, T); given a single number")
+        tokens = check_words(tokens, self.num_tokens)
         state = self.start_state(tokens.shape[:-1]) if state is None else state
         codes, cells, after = torch.zeros_like(tokens), torch.zeros_like(tokens), []
         for layer, moduli in enumerate(self.moduli):

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from coset.core.errors import DomainError, RangeError, UnsupportedError
+from coset.ssm.automata.transitions import as_table, check_delta
 
 __all__ = ["MaximalSubgroup", "TransitionMonoid", "strong_components"]
 
@@ -27,6 +28,9 @@ class MaximalSubgroup:
     elements: np.ndarray
     points: np.ndarray
     permutations: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"maximal subgroup of order {self.order} on {len(self.points)} states"
 
     @property
     def order(self) -> int:
@@ -68,6 +72,7 @@ class TransitionMonoid:
             The monoid.
 
         Raises:
+            ShapeError, DtypeError, RangeError: if `delta` is no table of states.
             DomainError: if `max_size` is not positive.
             UnsupportedError: if there are more elements than `max_size`.
 
@@ -75,6 +80,7 @@ class TransitionMonoid:
         """
         if max_size < 1:
             raise DomainError(f"max_size must be at least 1; given {max_size}")
+        delta = check_delta(as_table(delta))
         num_states = len(delta)
         small = np.min_scalar_type(num_states - 1)
         generators = np.ascontiguousarray(delta.T, dtype=small)
@@ -105,6 +111,9 @@ class TransitionMonoid:
             maps.append(frontier)
         tables = (np.concatenate(part) for part in (maps, right, parents, letters))
         return cls(*(_frozen(table) for table in tables))
+
+    def __repr__(self) -> str:
+        return f"transition monoid of {self.size} maps of {self.maps.shape[1]} states"
 
     @property
     def size(self) -> int:

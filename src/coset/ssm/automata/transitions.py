@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.ssm.phase_layer import check_tokens
 
-__all__ = ["MAX_TRANSITIONS", "as_table", "check_delta", "check_labels", "check_state"]
+__all__ = [
+    "MAX_TRANSITIONS",
+    "as_table",
+    "check_delta",
+    "check_labels",
+    "check_state",
+    "check_words",
+    "listed",
+]
 
 # A table of transitions has num_states · num_tokens entries.
 MAX_TRANSITIONS = 10_000_000
@@ -70,6 +80,45 @@ def check_delta(delta: np.ndarray) -> np.ndarray:
     delta = np.ascontiguousarray(delta, dtype=np.int64).copy()
     delta.setflags(write=False)
     return delta
+
+
+def check_words(tokens: Tensor, num_tokens: int) -> Tensor:
+    """Return words as int64, time last.
+
+    Args:
+        tokens: (…, T) integers.
+        num_tokens: X; each token must lie in 0 … X − 1.
+
+    Returns:
+        (…, T) int64.
+
+    Raises:
+        DtypeError, RangeError: as `check_tokens`.
+        ShapeError: if there is no time dimension.
+    """
+    tokens = check_tokens(tokens, num_tokens)
+    if tokens.ndim == 0:
+        raise ShapeError("tokens must have shape (…, T), time last; given a single number")
+    return tokens
+
+
+def listed(values: Any, what: str) -> tuple[Any, ...]:
+    """Return the items of a list, array or tensor.
+
+    Args:
+        values: the list.
+        what: what an error calls it.
+
+    Returns:
+        The items.
+
+    Raises:
+        DtypeError: if it is no list.
+    """
+    values = values.tolist() if isinstance(values, Tensor) else values
+    if not isinstance(values, Iterable):
+        raise DtypeError(f"{what} must be a list; given {values!r}")
+    return tuple(values)
 
 
 def check_state(state: Any, num_states: int, what: str) -> int:

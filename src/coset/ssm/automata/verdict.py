@@ -18,7 +18,7 @@ import numpy as np
 from coset.core.errors import UnsupportedError
 from coset.core.results import Record, Verdict
 from coset.ssm.automata.automaton import Automaton
-from coset.ssm.automata.images import MAX_IMAGES, Images
+from coset.ssm.automata.images import MAX_IMAGES, Images, check_num_states
 from coset.ssm.automata.permutations import derived_orders
 
 __all__ = ["AutomatonVerdict", "SyntacticGroup", "judge_automaton"]
@@ -87,7 +87,7 @@ def judge_automaton(automaton: Automaton) -> AutomatonVerdict:
         The verdict.
 
     Raises:
-        UnsupportedError: if words have more than 4,096 images.
+        UnsupportedError: if words have more than 4,096 images, or reach more states.
 
     Claims: ssm.C9.
 
@@ -100,6 +100,7 @@ def judge_automaton(automaton: Automaton) -> AutomatonVerdict:
         (1, 1)
     """
     automaton = automaton.trim()
+    check_num_states(automaton.num_states)
     try:
         images = Images.from_delta(automaton.delta)
     except UnsupportedError:

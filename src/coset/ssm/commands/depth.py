@@ -27,9 +27,9 @@ def depth(
     """Tell whether stacks of diagonal layers can track a group at any length, and how deep.
 
     With complex eigenvalues (AUSSM) the least depth is the derived length; with real signed ones
-    (negative-eigenvalue Mamba) the length of the 2-verbal series. Non-negative and time-invariant
-    layers track no group by themselves. The exit code is 1 if no stack does, or if one of the
-    given ones does not.
+    (negative-eigenvalue Mamba) the length of the 2-verbal series. Every element is a token here:
+    then non-negative and time-invariant layers by themselves track only Z1. The exit code is 1 if
+    no stack tracks the group, or if one of the given ones does not.
 
     Example: coset ssm depth "SL(2,3)" --layers crr rcr
 

@@ -36,7 +36,7 @@ def dfa(
     Diagonal layers can track a finite automaton iff each of those groups is solvable. Then the
     layers are built (holonomy decomposition: phases that tokens turn, or reset), and a check of
     every pair of a state of theirs and a token proves them right at every length. If a group is
-    not solvable, the exit code is 1.
+    not solvable, or the layers would need too large a table, the exit code is 1.
 
     The file is JSON: format ("coset automaton 1"), tokens, states, start, transitions, and if
     wanted name, accepting, and otherwise (where transitions that are not listed lead). Classes of
@@ -51,18 +51,20 @@ def dfa(
         out: write the layers to this model file.
         json: print JSON.
     """
+    from coset.core.errors import UnsupportedError
     from coset.ssm.automata import Automaton
-    from coset.ssm.errors import NotSolvableError
 
     automaton = Automaton.from_json_file(file)
     if minimize:
         automaton = automaton.minimal()
     tokens = automaton.tokens(word)
-    report: dict[str, Any] = {"file": str(file), **_describe(automaton, automaton.verdict())}
+    verdict = automaton.verdict()
+    report: dict[str, Any] = {"file": str(file), **_describe(automaton, verdict)}
+    compiled = None
     try:
-        compiled = automaton.compile()
-    except NotSolvableError:
-        compiled = None
+        compiled = automaton.compile() if verdict else None
+    except UnsupportedError as error:  # the verdict stands
+        report["not_compiled"] = str(error)
     states = (automaton.run(tokens) if compiled is None else compiled.track(tokens)).tolist()
     report["word"] = [automaton.state_labels[q] for q in states]
     report["layers"] = None if compiled is None else _layers(compiled)
@@ -139,6 +141,8 @@ def _print(report: dict[str, Any], word: tuple[str, ...]) -> None:
         console.print(f"{report['num_minimal']:,} states are enough to accept alike: --minimize")
     if report["layers"] is not None:
         _print_compiled(console, report)
+    if "not_compiled" in report:
+        console.print(escape(printable(f"not compiled: {report['not_compiled']}")))
     if word:
         shown = report["word"] if len(word) <= _STEPS else ["…", *report["word"][-_STEPS:]]
         console.print(escape(printable(f"states: {', '.join(shown)}")))
@@ -164,7 +168,7 @@ def _print_compiled(console: Console, report: dict[str, Any]) -> None:
         rows.append((what, layer["moduli"], layer["table_shape"]))
     print_layers(console, rows, "class: a token")
     least, depth = report["depth_at_least"], len(report["layers"])
-    bound = "no stack is shallower" if depth == least else f"no stack has fewer than {least}"
+    bound = "no stack is shallower" if depth == least else f"every stack has at least {least}"
     console.print(
         f"{depth} {'layer' if depth == 1 else 'layers'}, {bound}; {report['num_pairs']:,} pairs of "
         f"state and token checked: "
