@@ -15,7 +15,7 @@ import numpy as np
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.groups.classes import common_labels, parts_of
 from coset.groups.cosets import right_cosets
-from coset.groups.elements import Elements, element_array, freeze, integer_array
+from coset.groups.elements import Elements, element_array, freeze, integer, integer_array
 from coset.groups.errors import NotAGroupError
 from coset.groups.group import Group
 
@@ -152,11 +152,10 @@ def _check_law(group: Group, table: np.ndarray) -> None:
 
 
 def _read_point(action: Action, point: Any) -> int:
-    if isinstance(point, bool) or not isinstance(point, int | np.integer):
-        raise DtypeError(f"a point must be an integer; given {point!r}")
-    if not 0 <= point < action.num_points:
-        raise RangeError(f"a point must lie in 0 … {action.num_points - 1}; given {point}")
-    return int(point)
+    place = integer(point, "a point")
+    if not 0 <= place < action.num_points:
+        raise RangeError(f"a point must lie in 0 … {action.num_points - 1}; given {place}")
+    return place
 
 
 def natural_action(group: Group) -> Action:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError
 from coset.groups import orders
-from coset.groups.elements import element_array, freeze, integer_array
+from coset.groups.elements import element_array, freeze, integer, integer_array
 from coset.groups.labels import form_labels
 
 __all__ = ["GroupTable"]
@@ -154,10 +153,7 @@ class GroupTable:
             DtypeError: if k is not an integer.
         """
         a = self._one(element)
-        try:
-            k = operator.index(exponent) % int(self.element_orders[a])
-        except TypeError as error:
-            raise DtypeError(f"the exponent must be an integer; given {exponent!r}") from error
+        k = integer(exponent, "the exponent") % int(self.element_orders[a])
         return int(orders.powers(self, np.array([a]), k)[0])
 
     def commutator(self, a: int, b: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from coset.core.errors import DtypeError, RangeError, ShapeError
 if TYPE_CHECKING:
     from coset.groups.arithmetic import GroupTable
 
-__all__ = ["Elements", "element_array", "element_set", "freeze", "integer_array"]
+__all__ = ["Elements", "element_array", "element_set", "freeze", "integer", "integer_array"]
 
 # What a set of elements may be given as.
 Elements = np.ndarray | Iterable[int]
@@ -30,6 +31,27 @@ def freeze(array: np.ndarray) -> np.ndarray:
     array = np.ascontiguousarray(array)
     array.setflags(write=False)
     return array
+
+
+def integer(value: Any, what: str) -> int:
+    """Read one integer.
+
+    Args:
+        value: an int, or a NumPy or torch number.
+        what: what it is called in messages.
+
+    Returns:
+        The number.
+
+    Raises:
+        DtypeError: if it is anything else, such as a float or a bool.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError as error:
+        raise DtypeError(f"{what} must be an integer; given {value!r:.200}") from error
 
 
 def integer_array(values: Any, what: str) -> np.ndarray:

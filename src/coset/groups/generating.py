@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
-from coset.groups.elements import integer_array
+from coset.groups.elements import integer, integer_array
 from coset.groups.errors import NotAGroupError
 
 __all__ = [
@@ -37,10 +36,7 @@ def check_max_order(max_order: int, limit: int) -> int:
         DtypeError: if it is not an integer.
         DomainError: if it is below 1.
     """
-    try:
-        value = operator.index(max_order)
-    except TypeError as error:
-        raise DtypeError(f"max_order must be an integer; given {max_order!r}") from error
+    value = integer(max_order, "max_order")
     if value < 1:
         raise DomainError(f"max_order must be at least 1; given {value}")
     return min(value, limit)
@@ -112,10 +108,7 @@ def check_modulus(modulus: int) -> int:
         DtypeError: if it is not an integer.
         DomainError: if it is out of range.
     """
-    try:
-        value = operator.index(modulus)
-    except TypeError as error:
-        raise DtypeError(f"the modulus must be an integer; given {modulus!r}") from error
+    value = integer(modulus, "the modulus")
     if not 2 <= value <= 2**15:
         raise DomainError(f"the modulus must lie in 2 … {2**15}; given {value}")
     return value

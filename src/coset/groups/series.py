@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError
+from coset.groups.elements import integer
 from coset.groups.orders import commutators, powers
 from coset.groups.span import Span, whole_span
 
@@ -30,10 +30,7 @@ def read_exponent(exponent: int) -> int:
         DtypeError: if it is not an integer.
         DomainError: if it is negative.
     """
-    try:
-        value = operator.index(exponent)
-    except TypeError as error:
-        raise DtypeError(f"the exponent must be an integer; given {exponent!r}") from error
+    value = integer(exponent, "the exponent")
     if value < 0:
         raise DomainError(f"the exponent must be at least 0 (0: commutators only); given {value}")
     return value

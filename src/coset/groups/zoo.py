@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 
 import numpy as np
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError
+from coset.groups.elements import integer
 from coset.groups.group import Group
 from coset.groups.orders import prime_factors
 from coset.groups.products import direct_product
@@ -43,12 +43,7 @@ def read_count(value: int, what: str, least: int = 1) -> int:
         DtypeError: if it is not an integer.
         DomainError: if it is too small.
     """
-    try:
-        number = operator.index(value)
-    except TypeError as error:
-        raise DtypeError(f"{what} must be an integer; given {value!r}") from error
-    if isinstance(value, bool):
-        raise DtypeError(f"{what} must be an integer; given {value!r}")
+    number = integer(value, what)
     if number < least:
         raise DomainError(f"{what} must be at least {least}; given {number}")
     return number
