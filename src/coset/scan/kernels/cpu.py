@@ -122,7 +122,8 @@ def backward(g, a, h, h0, da, db, dh0, gt, at, ht, zero, dt, dzero, box, num_ste
     """
     first, end, left, right = box
     width = right - left
-    length = _block_length(da, width)
+    # Where time runs down the memory the walk back runs up, and each row is finished at once.
+    length = _block_length(da, width) if dt[2] > 0 else 1
     seen = h0[zero[0]].real
     for n in range(first, end):
         i = dzero[0] + dzero[1] * n + left
