@@ -208,7 +208,7 @@ def harden(
         UnsupportedError: if the model does not show its transitions.
         DomainError: if moduli, residual or alphabet are impossible.
 
-    Claims: ssm.C7.
+    Claims: ssm.C7, ssm.C7b, ssm.C8.
 
     Example:
         >>> from coset.ssm.compile import compile_group

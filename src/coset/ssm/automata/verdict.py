@@ -89,7 +89,7 @@ def judge_automaton(automaton: Automaton) -> AutomatonVerdict:
     Raises:
         UnsupportedError: if words have more than 4,096 images, or reach more states.
 
-    Claims: ssm.C9.
+    Claims: ssm.C9, ssm.C9b, ssm.C9c.
 
     Example:
         >>> mod_3_or_reset = Automaton.from_dfa([[1, 0], [2, 0], [0, 0]])

@@ -51,7 +51,7 @@ def time_invariant_pair(
     Raises:
         DomainError: if some |λ| ≥ 1 or is NaN, or the resolution is out of range.
 
-    Claims: ssm.C6.
+    Claims: ssm.C6, ssm.C6b.
 
     Example:
         >>> [str(word) for word in time_invariant_pair([0.999])]
@@ -92,7 +92,7 @@ def nonnegative_pair(
             out of range.
         ShapeError: if shapes differ.
 
-    Claims: ssm.C6.
+    Claims: ssm.C6, ssm.C6b.
 
     Example:
         >>> [str(word) for word in nonnegative_pair([0.3, 0.95], [1.0, 0.2])]
