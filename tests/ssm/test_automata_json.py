@@ -44,6 +44,11 @@ def test_every_example_is_judged_and_compiled_or_refused(path):
         assert compiled.certificate().verify()
         words = torch.randint(automaton.num_tokens, (3, 300))
         assert compiled.track(words).equal(automaton.run(words))
+    # The row of the table in README.md: file, what it is, groups, layers.
+    readme = (path.parent / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in readme.splitlines() if f"`{path.name}`" in line).split("|")
+    assert row[4].strip() == (compiled.letters if verdict else "no stack")
+    assert (row[3].strip() == "none") == (not verdict.groups)
 
 
 def test_the_bytes_of_utf8_are_judged_as_python_does():

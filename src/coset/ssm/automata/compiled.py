@@ -150,7 +150,8 @@ class CompiledAutomaton:
     def letters(self) -> str:
         """The class of each layer, bottom to top, by what tokens do to its phases.
 
-        p (a ∈ {0, 1}: hold or set, as in Mamba), r (a ∈ {−1, 0, 1}), or c (|a| = 1 or a = 0).
+        p (a ∈ {0, 1}: hold or set; Mamba's 0 < a < 1 only comes near), r (a ∈ {−1, 0, 1}), or c
+        (|a| = 1 or a = 0).
         """
         return "".join(_letter(layer) for layer in self.cascade.layers)
 

@@ -109,7 +109,7 @@ def _print(tracker: CompiledTracker, report: dict[str, Any]) -> None:
     plural = "phase" if report["num_phases"] == 1 else "phases"
     layers = "layer" if report["depth"] == 1 else "layers"
     console.print(
-        f"{report['depth']} {layers}, {report['num_phases']} complex {plural}; "
+        f"{report['depth']} {layers}, {report['num_phases']} {plural}; "
         f"{report['num_pairs']:,} pairs of state and token checked: "
         + ("right at every length" if report["certified"] else "[red]WRONG[/red]")
     )

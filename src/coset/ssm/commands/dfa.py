@@ -40,7 +40,8 @@ def dfa(
 
     The file is JSON: format ("coset automaton 1"), tokens, states, start, transitions, and if
     wanted name, accepting, and otherwise (where transitions that are not listed lead). Classes of
-    layers: p holds or sets (a = 1 or 0, as in Mamba), r also flips (a = −1), c also turns.
+    layers: p holds or sets (a = 1 or 0, to which Mamba comes near), r also flips (a = −1), c also
+    turns.
 
     Example: coset ssm dfa examples/automata/shell_game.json --word "put left" "swap left middle"
 
