@@ -212,3 +212,50 @@ def test_layers_must_fit_each_other_and_64_bits():
         Cascade((many,), 1).reachable()
     with pytest.raises(UnsupportedError, match="entries"):
         merged_values(Cascade((many,), 1), np.zeros((1, 1), dtype=int), 0)
+
+
+@pytest.mark.parametrize(
+    ("moduli", "error", "match"),
+    [
+        ((2**62 + 1,), DomainError, "2\\^62"),
+        ((2**70,), DomainError, "2\\^62"),
+        ((2.5,), DtypeError, "integers"),
+        ((float("nan"),), DtypeError, "integers"),
+        (2, DtypeError, "integers"),
+    ],
+)
+def test_moduli_that_no_phase_can_have(moduli, error, match):
+    with pytest.raises(error, match=match):
+        PhaseLayer(moduli, np.zeros((1, 1, 1), dtype=np.int64))
+
+
+def test_the_largest_modulus_is_exact():
+    m = 2**62
+    layer = PhaseLayer((m,), np.array([[[m - 1], [m // 2 + 3]]]))
+    word = [0, 1, 1, 0, 1] * 40
+    expected = np.cumsum([(-1, m // 2 + 3)[x] for x in word], dtype=object) % m
+    assert Cascade((layer,), 2).run(torch.tensor(word)).tolist() == expected.tolist()
+
+
+def test_odd_starts_and_counts_are_refused():
+    cascade = random_cascade([(3,)], 2)
+    word = torch.tensor([[0, 1]])
+    for start, error in [
+        (2**70, RangeError),
+        ("a", DtypeError),
+        (None, DtypeError),
+        (True, DtypeError),
+        (0.5, DtypeError),
+    ]:
+        with pytest.raises(error, match="start must be"):
+            cascade.run(word, start)
+    assert torch.equal(cascade.run(word, np.int64(1)), cascade.run(word, 1))
+    for count in (-1, 2.0, None):
+        with pytest.raises(DomainError, match="num_tokens"):
+            Cascade((), count)
+
+
+def test_cascades_print_in_one_line():
+    cascade = random_cascade([(4, 2), (3,)], 2, resets=True)
+    assert repr(cascade) == "Cascade([4, 2][3], 2 tokens)"
+    assert repr(cascade.layers[1]) == "PhaseLayer([3], 8 cells, 2 tokens, with resets)"

@@ -9,7 +9,14 @@ import pytest
 import torch
 from tests.ssm.test_tracking import VERDICTS
 
-from coset.core.errors import CosetError, DomainError, RangeError, UnsupportedError
+from coset.core.errors import (
+    CosetError,
+    DomainError,
+    DtypeError,
+    RangeError,
+    ShapeError,
+    UnsupportedError,
+)
 from coset.groups import Group, cyclic, direct_product, heisenberg, parse_group
 from coset.ssm import compile as compile_module
 from coset.ssm.certificate import label_codes
@@ -338,3 +345,11 @@ def test_the_errors_survive_pickling():
         copy = pickle.loads(pickle.dumps(error))
         assert vars(copy) == vars(error)
         assert str(copy) == "no"
+
+
+@pytest.mark.parametrize("series", ["abc", 5])
+def test_a_series_must_be_one(series):
+    with pytest.raises(DtypeError, match="a series must be a sequence of subgroups"):
+        compile_group("S3", series=series)
+    with pytest.raises(ShapeError, match="subgroup 0 of a series"):
+        compile_group("S3", series=[1, 2])

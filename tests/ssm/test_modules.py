@@ -9,7 +9,14 @@ import pytest
 import torch
 from tests.ssm.test_compile import MODULI
 
-from coset.core.errors import ConfigError, DomainError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import (
+    ConfigError,
+    DomainError,
+    DtypeError,
+    RangeError,
+    ShapeError,
+    UnsupportedError,
+)
 from coset.core.model_files import load_model
 from coset.core.registry import MODEL_CLASSES
 from coset.groups import parse_group
@@ -314,3 +321,63 @@ def test_relu_gates_of_absurd_size_are_refused(monkeypatch):
     with pytest.raises(UnsupportedError, match="ReLU gate"):
         compile_group("Z40").to_module("mlp")
     assert compile_group("S3").to_module("mlp").certificate().verify()
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 999])
+def test_a_corrupted_table_fails_its_certificate(tmp_path, wrong):
+    module = compile_group("S4", "generators").to_module("table")
+    assert module.certificate().verify()
+    module.table[1, 1] = wrong
+    module.save(tmp_path / "table.safetensors")
+    loaded = load_model(tmp_path / "table.safetensors")
+    assert not loaded.certificate().verify()
+
+
+@pytest.mark.parametrize("mode", ["complex", "real"])
+@pytest.mark.parametrize("name", ["points", "rotations_0", "rotations_1"])
+def test_corrupted_float_tables_have_no_certificate(mode, name):
+    module = compile_group("S3").to_module(mode)
+    assert module.certificate().verify()
+    table = module.get_buffer(name)
+    table.view(-1)[0] = table.view(-1)[0] + 1e-3
+    with pytest.raises(DomainError, match=name):
+        module.certificate()
+    table.view(-1)[0] = float("nan")
+    with pytest.raises(DomainError, match=name):
+        module.certificate()
+
+
+def test_stored_arguments_that_contradict_the_tables():
+    arguments = compile_group("S3", "generators").to_module().arguments
+    with pytest.raises(DomainError, match="letters of 'trpc'"):
+        IntTracker(**{**arguments, "letters": "zz"})
+    module = compile_group("S3", "generators").to_module()
+    module.alphabet = (0, 1)
+    with pytest.raises(DomainError, match="must be the alphabet"):
+        module.certificate()
+
+
+def test_a_code_that_names_nothing_has_no_logit():
+    module = compile_group("Z3").to_module()
+    module.elements[1] = -1
+    assert module(torch.tensor([1, 1])).tolist() == [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_odd_words_and_states_of_every_mode(mode):
+    module = compile_group("S3").to_module(mode)
+    with pytest.raises(ShapeError, match="time last"):
+        module.track(torch.tensor(1))
+    for tokens in ([0, 1], None):
+        with pytest.raises(DtypeError, match="tokens must be"):
+            module.step(tokens, module.start_state(2))
+    with pytest.raises((ShapeError, DtypeError)):
+        module.step(torch.tensor([1, 2, 3]), module.start_state(2))
+    with pytest.raises((ShapeError, DtypeError)):
+        module.step(torch.tensor([1, 2]), tuple(s.real.double() / 2 for s in module.start_state(2)))
+
+
+@pytest.mark.parametrize("start", [0.5, True, torch.tensor([0.5])])
+def test_a_table_starts_at_codes_only(start):
+    with pytest.raises(DtypeError, match="start must be an integer code"):
+        compile_group("Z3").to_module("table").states(torch.tensor([[1], [2]]), start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -145,3 +146,39 @@ def test_bad_tokens_are_refused(s4):
         s4.track(torch.tensor([1.0]))
     with pytest.raises(RangeError):
         s4.track(torch.tensor([1]), start=24)
+
+
+@pytest.mark.parametrize("label", [-5, 24, 99])
+def test_a_certificate_fails_on_elements_that_are_none(s4, label):
+    certificate = s4.certificate()
+    elements = certificate.elements.clone()
+    elements[3] = label
+    tampered = dataclasses.replace(certificate, elements=elements)
+    assert not tampered.verify()
+    assert tampered.failure() == {"code": 3, "token": -1, "expected": -1, "found": label}
+    with pytest.raises(ShapeError, match="each of 24 codes"):
+        dataclasses.replace(certificate, elements=elements[:5]).verify()
+    assert repr(certificate) == "TrackerCertificate(S4, [2][3][2, 2], 576 pairs)"
+
+
+def test_a_certificate_checks_the_table_that_is_read(s4):
+    table = torch.from_numpy(s4.cascade.transition_table().copy())
+    certificate = dataclasses.replace(s4.certificate(), table=table)
+    assert certificate.verify()
+    assert Certificate.from_json(certificate.to_json()).verify()
+    for wrong in (int(table[5, 7] + 1) % 24, -1, 24, 10**6):
+        other = table.clone()
+        other[5, 7] = wrong
+        failure = dataclasses.replace(certificate, table=other).failure()
+        assert failure is not None
+        assert (failure["code"], failure["token"]) == (5, 7)
+
+
+def test_cascades_of_other_alphabets_are_refused(s4):
+    for alphabet, error in [([99] * 24, RangeError), ([-1] * 24, RangeError), ([0.5], DtypeError)]:
+        with pytest.raises(error):
+            CompiledTracker.from_cascade(s4.group, alphabet, s4.cascade)
+    with pytest.raises(ShapeError, match="each of 3 layers"):
+        CompiledTracker.from_cascade(s4.group, s4.alphabet, s4.cascade, "c")
+    with pytest.raises(DtypeError, match="tokens must be"):
+        s4.step(torch.tensor(0), [1])

@@ -6,8 +6,16 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from coset.core.errors import CosetError, DomainError, DtypeError, RangeError, ShapeError
+from coset.core.errors import (
+    CosetError,
+    DomainError,
+    DtypeError,
+    RangeError,
+    ShapeError,
+    UnsupportedError,
+)
 from coset.groups import direct_product, parse_group, quotient
 from coset.ssm.alphabet import as_group, resolve_alphabet
 from coset.ssm.reference import derived_series_reference, tracking_depth_reference
@@ -183,9 +191,12 @@ def test_an_alphabet_that_generates_less_asks_for_less():
         (lambda: as_group(6), DtypeError, "int"),
         (lambda: can_track("S3", alphabet=[]), DomainError, "at least one"),
         (lambda: can_track("S3", alphabet="some"), DomainError, "some"),
-        (lambda: can_track("S3", alphabet=[0, 6]), RangeError, "given 6 for token 1"),
+        (lambda: can_track("S3", alphabet=[0, 6]), RangeError, "given 6 at place 1"),
         (lambda: can_track("S3", alphabet=[0, -1]), RangeError, "given -1"),
         (lambda: can_track("S3", alphabet=[0.5]), DtypeError, "float64"),
+        (lambda: can_track("S3", alphabet=[[1], [1, 2]]), ShapeError, "a flat sequence"),
+        (lambda: can_track("S3", alphabet=3), ShapeError, "given int"),
+        (lambda: can_track("S3", alphabet=torch.ones(2).bfloat16()), DtypeError, "integer"),
         (lambda: can_track("S3", alphabet=[[0, 1]]), ShapeError, r"\(1, 2\)"),
     ],
 )
@@ -199,3 +210,93 @@ def test_a_verdict_is_a_record():
 
     verdict = can_track("S4", "rcr")
     assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "alphabet", "expected"),
+    [
+        ("Z500", "rrrrrrt", [1], (500, 250, 125, 125, 125, 125, 125, 1)),
+        ("Z4", "r" * 60 + "t", [1], (4, 2, *[1] * 60)),
+        ("Z128", "r" * 3 + "t", [1, 3], (128, 64, 32, 16, 8)),
+    ],
+)
+def test_a_clock_needs_no_more_than_the_order_of_a_token(name, layers, alphabet, expected):
+    # |G/L|·2^j would ask for tables of 32,000² pairs, and of 2^60.
+    verdict = can_track(name, layers, alphabet)
+    assert verdict.sizes == expected
+    assert verdict.evidence["clock"] <= parse_group(name).order
+
+
+def test_too_many_pairs_are_refused_before_their_table():
+    with pytest.raises(UnsupportedError, match="has 16384"):
+        can_track("Z4096", "rrt", [1, 3])
+    with pytest.raises(DomainError, match="modulus must lie in 1 … 8192; given 0"):
+        with_length(parse_group("Z2"), np.array([1]), 0)
+    with pytest.raises(DomainError, match="given 1000000000000"):
+        with_length(parse_group("Z2"), np.array([1]), 10**12)
+
+
+def _subgroups_between(close, least, upper):
+    found, waiting = {least}, [least]
+    while waiting:
+        now = waiting.pop()
+        for pair in upper - now:
+            more = close(now | {pair})
+            if more not in found:
+                found.add(more)
+                waiting.append(more)
+    return found
+
+
+def _some_series(group, alphabet, layers, modulus):
+    """Try every subgroup that each layer may leave, and every clock; sets of pairs only."""
+    mul, inverse = group.mul.tolist(), group.inverse.tolist()
+    one = (int(group.identity), 0)
+
+    def times(a, b):
+        return mul[a[0]][b[0]], (a[1] + b[1]) % modulus
+
+    def close(pairs):
+        found = {one}
+        while (more := found | {times(a, b) for a in found for b in pairs}) != found:
+            found = more
+        return frozenset(found)
+
+    def tracked(left, rest):
+        if all(value == one[0] for value, _ in left):
+            return True
+        if not rest:
+            return False
+        if rest[0] == "p":
+            return tracked(left, rest[1:])
+        if rest[0] == "t":
+            clocks = [d for d in range(1, modulus + 1) if modulus % d == 0]
+            kept = {frozenset(a for a in left if a[1] % d == 0) for d in clocks}
+            return any(tracked(more, rest[1:]) for more in kept)
+        back = {a: (inverse[a[0]], -a[1] % modulus) for a in left}
+        least = {times(times(back[a], back[b]), times(a, b)) for a in left for b in left}
+        if rest[0] == "r":
+            least |= {times(a, a) for a in left}
+        between = _subgroups_between(close, close(least), left)
+        return any(tracked(more, rest[1:]) for more in between)
+
+    return tracked(close({(x, 1 % modulus) for x in alphabet}), layers)
+
+
+@pytest.mark.parametrize("name", ["Z2", "Z3", "Z4", "Z2xZ2", "S3"])
+def test_clocks_against_every_series_of_pairs(name):
+    group = parse_group(name)
+    rng = np.random.default_rng(group.order)
+    group = group.relabel(rng.permutation(group.order).tolist())
+    answers = []
+    for place, layers in enumerate(("t", "r", "t", "rt", "tr", "ct", "tc", "pt", "tt", "r", "trt")):
+        alphabet = rng.choice(group.order, size=1 + place % 2, replace=False).tolist()
+        expected = _some_series(group, alphabet, layers, 2 * group.order)
+        assert can_track(group, layers, alphabet).holds == expected, (layers, alphabet)
+        answers.append(expected)
+    assert {True, False} == set(answers)
+
+
+def test_a_plan_prints_in_one_line():
+    plan = plan_layers(parse_group("S4"), np.arange(24), "rcr")
+    assert repr(plan) == "LayerPlan(S4, 'rcr', 24 → 12 → 4 → 1 values left)"

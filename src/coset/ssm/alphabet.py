@@ -11,7 +11,7 @@ from torch import Tensor
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.groups import Group, parse_group
 
-__all__ = ["Alphabet", "as_group", "resolve_alphabet"]
+__all__ = ["Alphabet", "as_group", "element_ids", "resolve_alphabet"]
 
 # What a user may give as an alphabet; None stands for all elements in order.
 Alphabet = str | Sequence[int] | np.ndarray | Tensor | None
@@ -74,24 +74,47 @@ def resolve_alphabet(group: Group, alphabet: Alphabet) -> np.ndarray:
         chosen = range(group.order) if alphabet == "all" else group.generators
         found = np.array(list(chosen) or [group.identity], dtype=np.int64)
     else:
-        found = _element_ids(group, alphabet)
+        found = element_ids(group, alphabet, "an alphabet")
     found.setflags(write=False)
     return found
 
 
-def _element_ids(group: Group, alphabet: Sequence[int] | np.ndarray | Tensor) -> np.ndarray:
-    given = alphabet.detach().cpu().numpy() if isinstance(alphabet, torch.Tensor) else alphabet
-    array = np.asarray(given)
+def element_ids(group: Group, ids: Sequence[int] | np.ndarray | Tensor, what: str) -> np.ndarray:
+    """Return element ids as an array of their own, checked.
+
+    Args:
+        group: the group.
+        ids: (X,) integers in 0 … |G| − 1, X ≥ 1.
+        what: their name in messages, such as "an alphabet".
+
+    Returns:
+        (X,) int64.
+
+    Raises:
+        ShapeError: if they are not one-dimensional.
+        DomainError: if there are none.
+        DtypeError: if they are not integers.
+        RangeError: if one is out of range.
+    """
+    if isinstance(ids, torch.Tensor):
+        # NumPy has no bfloat16; that these are floats is said below.
+        ids = (ids.double() if ids.is_floating_point() else ids).detach().cpu().numpy()
+    try:
+        array = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
+    except (TypeError, ValueError) as error:
+        raise ShapeError(
+            f"{what} must be a flat sequence of element ids; given {type(ids).__name__}: {error}"
+        ) from error
     if array.ndim != 1:
-        raise ShapeError(f"an alphabet must have shape (X,); given {array.shape}")
+        raise ShapeError(f"{what} must have shape (X,); given {array.shape}")
     if array.size == 0:
-        raise DomainError("an alphabet must have at least one token; given none")
+        raise DomainError(f"{what} must have at least one element; given none")
     if array.dtype.kind not in "iu":
-        raise DtypeError(f"an alphabet must hold integer element ids; given {array.dtype}")
+        raise DtypeError(f"{what} must hold integer element ids; given {array.dtype}")
     wrong = np.flatnonzero((array < 0) | (array >= group.order))
     if wrong.size:
         raise RangeError(
-            f"element ids of {group.name} must lie in 0 … {group.order - 1}; "
-            f"given {int(array[wrong[0]])} for token {int(wrong[0])}"
+            f"{what} must hold element ids of {group.name}, 0 … {group.order - 1}; "
+            f"given {int(array[wrong[0]])} at place {int(wrong[0])}"
         )
     return np.array(array, dtype=np.int64)

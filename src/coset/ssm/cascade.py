@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
 from coset.scan import phase_scan
-from coset.ssm.phase_layer import PhaseLayer, check_tokens
+from coset.ssm.phase_layer import PhaseLayer, check_tokens, check_words
 
-__all__ = ["Cascade", "PhaseLayer", "check_tokens", "walk_table"]
+__all__ = ["Cascade", "PhaseLayer", "check_start", "check_tokens", "walk_table"]
 
 # Codes and sums of increments are 64-bit integers.
 MAX_CODES = 2**62
@@ -56,6 +56,10 @@ class Cascade:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        if not isinstance(self.num_tokens, int | np.integer) or self.num_tokens < 0:
+            raise DomainError(
+                f"num_tokens must be an integer of at least 0; given {self.num_tokens}"
+            )
         cells = 1
         for place, layer in enumerate(self.layers):
             if layer.increments.shape[:2] != (cells, self.num_tokens):
@@ -69,6 +73,10 @@ class Cascade:
                 f"a cascade may have at most 2^62 codes, so that each fits an integer; the moduli "
                 f"multiply to {cells}"
             )
+
+    def __repr__(self) -> str:
+        moduli = "".join(str(list(layer.moduli)) for layer in self.layers) or "no layer"
+        return f"Cascade({moduli}, {self.num_tokens} tokens)"
 
     @cached_property
     def moduli(self) -> tuple[int, ...]:
@@ -169,10 +177,8 @@ class Cascade:
 
         Complexity: O(T · R) time and memory; run long words in chunks, each from the last code.
         """
-        tokens = check_tokens(tokens, self.num_tokens)
-        if tokens.ndim == 0:
-            raise ShapeError("tokens must have shape (…, T), time last; given a single number")
-        begin = self._start(start, tokens)
+        tokens = check_words(tokens, self.num_tokens)
+        begin = check_start(start, tokens, self.num_codes)
         if tokens.device.type == "cpu" and self.num_codes * self.num_tokens <= SMALL_TABLE:
             return walk_table(self._table_tensor, tokens, begin)
         return self._run_layers(tokens, begin)
@@ -197,25 +203,6 @@ class Cascade:
                 codes = codes * m + phases[..., j]
                 cells = cells * m + before[..., j]
         return codes
-
-    def _start(self, start: Tensor | int, tokens: Tensor) -> Tensor:
-        """Return the code before the first token, one for each word."""
-        codes = torch.as_tensor(start, device=tokens.device)
-        if codes.is_floating_point() or codes.dtype == torch.bool:
-            raise DtypeError(f"start must be an integer code; given {codes.dtype}")
-        codes = codes.long()
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.num_codes:
-            raise RangeError(
-                f"start must be a code in 0 … {self.num_codes - 1}; "
-                f"given {int(codes.min())} … {int(codes.max())}"
-            )
-        try:
-            return codes.expand(tokens.shape[:-1])
-        except RuntimeError as error:
-            raise ShapeError(
-                f"start must be one code or have the shape {tuple(tokens.shape[:-1])} of the "
-                f"tokens without time; given {tuple(codes.shape)}"
-            ) from error
 
     @cached_property
     def _table_tensor(self) -> Tensor:
@@ -338,6 +325,44 @@ class Cascade:
         if layer.resets is None:
             return increments, None
         return increments, np.where(known, layer.resets[previous, tokens], -1)
+
+
+def check_start(start: Tensor | int, tokens: Tensor, num_codes: int) -> Tensor:
+    """Return the code before the first token, one for each word.
+
+    Args:
+        start: a code or (…).
+        tokens: (…, T).
+        num_codes: a code must lie in 0 … num_codes − 1.
+
+    Returns:
+        (…) int64 on the device of the tokens.
+
+    Raises:
+        DtypeError: if it is not an integer.
+        RangeError: if it is out of range.
+        ShapeError: if it has another shape than the words.
+    """
+    if not isinstance(start, torch.Tensor):
+        if not isinstance(start, int | np.integer) or isinstance(start, bool):
+            raise DtypeError(f"start must be an integer code; given {start!r}")
+        # A number that no code can be must not overflow before it is refused.
+        start = torch.tensor(min(max(int(start), -1), MAX_CODES))
+    if start.is_floating_point() or start.is_complex() or start.dtype == torch.bool:
+        raise DtypeError(f"start must be an integer code; given {start.dtype}")
+    codes = start.to(tokens.device, torch.int64)
+    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < num_codes:
+        raise RangeError(
+            f"start must be a code in 0 … {num_codes - 1}; "
+            f"given {int(codes.min())} … {int(codes.max())}"
+        )
+    try:
+        return codes.expand(tokens.shape[:-1])
+    except RuntimeError as error:
+        raise ShapeError(
+            f"start must be one code or have the shape {tuple(tokens.shape[:-1])} of the "
+            f"tokens without time; given {tuple(codes.shape)}"
+        ) from error
 
 
 def walk_table(table: Tensor, tokens: Tensor, start: Tensor) -> Tensor:

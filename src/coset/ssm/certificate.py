@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, ShapeError
 from coset.core.results import Certificate
 from coset.ssm.cascade import Cascade
 from coset.ssm.phase_layer import PhaseLayer
@@ -20,7 +20,11 @@ _CHUNK = 2**22
 
 
 def first_failure(
-    cascade: Cascade, elements: np.ndarray, products: np.ndarray, identity: int
+    cascade: Cascade,
+    elements: np.ndarray,
+    products: np.ndarray,
+    identity: int,
+    table: np.ndarray | None = None,
 ) -> dict[str, int] | None:
     """Check every (state, token) pair: the state after the token must name the product.
 
@@ -32,9 +36,15 @@ def first_failure(
         elements: (num_codes,) the element that each code names, −1 for none.
         products: (n, X) y·x for every element y and token x.
         identity: the element of the empty word.
+        table: (num_codes, X) the code after each code and token, if the tracker reads this instead
+            of the layers.
 
     Returns:
-        The first pair that fails, as {"code", "token", "expected", "found"}, or ``None``.
+        The first pair that fails, as {"code", "token", "expected", "found"}, or ``None``; token −1
+        where the code itself names no element that there is.
+
+    Raises:
+        ShapeError: if there is not one element for each code.
 
     Complexity: O(codes · X) steps of the cascade, in parts of constant memory.
 
@@ -46,14 +56,25 @@ def first_failure(
         >>> first_failure(clock, np.arange(3), np.array([[1], [2], [0]]), 0) is None
         True
     """
+    if elements.shape != (cascade.num_codes,):
+        raise ShapeError(
+            f"elements must name one element for each of {cascade.num_codes} codes; "
+            f"given shape {elements.shape}"
+        )
     if elements[0] != identity:
         return {"code": 0, "token": -1, "expected": identity, "found": int(elements[0])}
+    wrong = np.flatnonzero((elements < -1) | (elements >= len(products)))
+    if wrong.size:
+        code = int(wrong[0])
+        return {"code": code, "token": -1, "expected": -1, "found": int(elements[code])}
     codes = np.flatnonzero(elements >= 0)
     tokens = np.arange(cascade.num_tokens)[None]
     width = max(1, _CHUNK // max(1, cascade.num_tokens))
     for begin in range(0, len(codes), width):
         part = codes[begin : begin + width, None]
-        found = elements[cascade.step(part, tokens)]
+        after = cascade.step(part, tokens) if table is None else table[part, tokens]
+        known = (after >= 0) & (after < len(elements))
+        found = np.where(known, elements[np.where(known, after, 0)], -1)
         expected = products[elements[part[:, 0]]]
         if not np.array_equal(found, expected):
             row, x = (int(i) for i in np.argwhere(found != expected)[0])
@@ -137,6 +158,8 @@ class TrackerCertificate(Certificate):
         increments: Θ of each layer.
         resets: the resets of each layer, ``None`` where it has none.
         elements: (num_codes,) int64, the element that each code names, −1 for none.
+        table: (num_codes, X) int64, the code after each code and token, where the tracker reads it
+            instead of the layers; both are checked.
     """
 
     group: str
@@ -146,6 +169,11 @@ class TrackerCertificate(Certificate):
     increments: tuple[Tensor, ...]
     resets: tuple[Tensor | None, ...]
     elements: Tensor
+    table: Tensor | None = None
+
+    def __repr__(self) -> str:
+        moduli = "".join(str(list(m)) for m in self.moduli) or "no layer"
+        return f"TrackerCertificate({self.group}, {moduli}, {self.num_pairs} pairs)"
 
     @property
     def num_pairs(self) -> int:
@@ -163,7 +191,11 @@ class TrackerCertificate(Certificate):
             for m, i, r in zip(self.moduli, self.increments, self.resets, strict=True)
         )
         cascade = Cascade(layers, self.products.shape[1])
-        return first_failure(cascade, self.elements.numpy(), self.products.numpy(), self.identity)
+        labels = self.elements.numpy(), self.products.numpy(), self.identity
+        failure = first_failure(cascade, *labels)
+        if failure is None and self.table is not None:
+            return first_failure(cascade, *labels, self.table.numpy())
+        return failure
 
     def verify(self) -> bool:
         """Check all pairs from the stored tables alone.

@@ -8,13 +8,13 @@ depends on the coset and the token only: modulo N_{i+1}, in coordinates, that is
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from coset.core.errors import DomainError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, UnsupportedError
 from coset.groups import Group, abelian_basis, commutator_subgroup, is_normal, is_subgroup
-from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
+from coset.ssm.alphabet import Alphabet, as_group, element_ids, resolve_alphabet
 from coset.ssm.cascade import Cascade
 from coset.ssm.errors import NotSolvableError, NotTrackableError
 from coset.ssm.phase_layer import PhaseLayer
@@ -120,8 +120,13 @@ def _given(
     place = np.full(group.order, -1, dtype=np.int64)
     place[embedding] = np.arange(inner.order)
     chain = []
+    if isinstance(series, str) or not isinstance(series, Iterable):
+        raise DtypeError(
+            f"a series must be a sequence of subgroups, each as element ids; "
+            f"given {type(series).__name__}"
+        )
     for step, subgroup in enumerate(series):
-        ids = resolve_alphabet(group, np.asarray(subgroup))
+        ids = element_ids(group, subgroup, f"subgroup {step} of a series")
         if (place[ids] < 0).any():
             raise DomainError(
                 f"subgroup {step} of the series must lie in the {inner.order} elements that the "

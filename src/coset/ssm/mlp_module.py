@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from coset.core.errors import UnsupportedError
+from coset.ssm.circle import unit_points
 from coset.ssm.phase_layer import check_tokens
-from coset.ssm.phasor_modules import PhasorTracker, unit_points
+from coset.ssm.phasor_modules import PhasorTracker
 from coset.ssm.tracker_module import check_size
 
 if TYPE_CHECKING:

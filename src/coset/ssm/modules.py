@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from coset.core.errors import DomainError, UnsupportedError
-from coset.ssm.cascade import walk_table
-from coset.ssm.phase_layer import check_tokens
+from coset.ssm.cascade import check_start, walk_table
+from coset.ssm.certificate import TrackerCertificate
+from coset.ssm.phase_layer import check_tokens, check_words
 from coset.ssm.tracker_module import Tracker, check_size
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class IntTracker(Tracker):
         Returns:
             (…, T, n) float32.
         """
-        return nn.functional.one_hot(self.track(tokens), self.num_labels).float()
+        return self._one_hot(self.track(tokens))
 
     def step(self, tokens: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Read one token a word.
@@ -95,9 +97,14 @@ class IntTracker(Tracker):
         Returns:
             (…, n) logits, and the state after the token.
         """
-        codes = self.states(tokens[..., None], state[0])[..., 0]
-        logits = nn.functional.one_hot(self.elements[codes], self.num_labels).float()
-        return logits, (codes,)
+        words = check_tokens(tokens, self.num_tokens)[..., None]
+        codes = self.states(words, state[0])[..., 0]
+        return self._one_hot(self.elements[codes]), (codes,)
+
+    def _one_hot(self, elements: Tensor) -> Tensor:
+        """Return 1 at each element; nothing at −1, where a code names none."""
+        labels = torch.arange(self.num_labels, device=elements.device)
+        return (elements[..., None] == labels).float()
 
 
 class TableTracker(IntTracker):
@@ -125,6 +132,16 @@ class TableTracker(IntTracker):
         super().fill(tracker)
         self.table.copy_(torch.from_numpy(tracker.cascade.transition_table().copy()))
 
+    def certificate(self) -> TrackerCertificate:
+        """Return the proof of the table that the module reads, and of the layers it came from.
+
+        Returns:
+            A certificate; ``verify()`` checks all (state, token) pairs of both.
+
+        Claims: ssm.C2.
+        """
+        return dataclasses.replace(super().certificate(), table=self.table.cpu().clone())
+
     def states(self, tokens: Tensor, start: Tensor | int = 0) -> Tensor:
         """Return the code after each token, one gather a step.
 
@@ -135,9 +152,8 @@ class TableTracker(IntTracker):
         Returns:
             (…, T) int64.
         """
-        tokens = check_tokens(tokens, self.num_tokens)
-        begin = torch.as_tensor(start, dtype=torch.int64, device=tokens.device)
-        return walk_table(self.table, tokens, begin.expand(tokens.shape[:-1]))
+        tokens = check_words(tokens, self.num_tokens)
+        return walk_table(self.table, tokens, check_start(start, tokens, len(self.table)))
 
 
 def build_module(tracker: CompiledTracker, mode: str, dtype: torch.dtype | None) -> Tracker:

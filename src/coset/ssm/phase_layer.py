@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,10 @@ from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 
-__all__ = ["PhaseLayer", "check_tokens"]
+__all__ = ["PhaseLayer", "check_tokens", "check_words"]
+
+# The sum of a phase and an increment is a 64-bit integer.
+MAX_MODULUS = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +23,7 @@ class PhaseLayer:
     """One diagonal layer: s_j ← resets[c, x, j] if that is ≥ 0, else s_j + Θ[c, x, j] mod m_j.
 
     Attributes:
-        moduli: (r,) positive integers m_j.
+        moduli: (r,) integers m_j in 1 … 2⁶².
         increments: (C, X, r) int64 Θ in 0 … m_j − 1; C is the number of codes of the layers below.
         resets: (C, X, r) int64 in −1 … m_j − 1, −1 where the increment is added, or ``None``.
 
@@ -39,9 +43,12 @@ class PhaseLayer:
     resets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        moduli = tuple(int(m) for m in self.moduli)
-        if any(m < 1 for m in moduli):
-            raise DomainError(f"moduli must be at least 1; given {moduli}")
+        try:
+            moduli = tuple(operator.index(m) for m in self.moduli)
+        except TypeError as error:
+            raise DtypeError(f"moduli must be integers; given {self.moduli!r}") from error
+        if any(not 1 <= m <= MAX_MODULUS for m in moduli):
+            raise DomainError(f"moduli must lie in 1 … 2^62; given {moduli}")
         object.__setattr__(self, "moduli", moduli)
         top = np.array(moduli, dtype=np.int64)
         increments = _integers(self.increments, len(moduli), "increments")
@@ -58,6 +65,11 @@ class PhaseLayer:
             if resets.size and ((resets < -1) | (resets >= top)).any():
                 raise DomainError(f"resets must lie in −1 … m − 1 for moduli {moduli}")
             object.__setattr__(self, "resets", resets)
+
+    def __repr__(self) -> str:
+        cells, tokens, _ = self.increments.shape
+        resets = "" if self.resets is None else ", with resets"
+        return f"PhaseLayer({list(self.moduli)}, {cells} cells, {tokens} tokens{resets})"
 
     @property
     def num_phases(self) -> int:
@@ -91,7 +103,10 @@ class PhaseLayer:
 
 
 def _integers(array: np.ndarray, width: int, name: str) -> np.ndarray:
-    array = np.asarray(array)
+    try:
+        array = np.asarray(array)
+    except ValueError as error:
+        raise ShapeError(f"{name} must be one array; given rows that differ: {error}") from error
     if array.dtype.kind not in "iu":
         raise DtypeError(f"{name} must be integers; given {array.dtype}")
     if array.ndim != 3 or array.shape[2] != width:
@@ -127,4 +142,25 @@ def check_tokens(tokens: Tensor, num_tokens: int) -> Tensor:
             raise RangeError(
                 f"tokens must lie in 0 … {num_tokens - 1}; given {int(tokens[place])} at {place}"
             )
+    return tokens
+
+
+def check_words(tokens: Tensor, num_tokens: int) -> Tensor:
+    """Return words as int64, checked as by `check_tokens`; time is their last dimension.
+
+    Args:
+        tokens: (…, T) integers.
+        num_tokens: X; each token must lie in 0 … X − 1.
+
+    Returns:
+        (…, T) int64 on the same device.
+
+    Raises:
+        ShapeError: if they are a single number.
+        DtypeError: if they are not an integer tensor.
+        RangeError: if one is out of range, with its place.
+    """
+    tokens = check_tokens(tokens, num_tokens)
+    if tokens.ndim == 0:
+        raise ShapeError("tokens must have shape (…, T), time last; given a single number")
     return tokens

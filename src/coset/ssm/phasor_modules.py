@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import RangeError, ShapeError, UnsupportedError
+from coset.core.errors import DomainError, RangeError, ShapeError, UnsupportedError
 from coset.scan import scan
-from coset.ssm.phase_layer import check_tokens
+from coset.ssm.certificate import TrackerCertificate
+from coset.ssm.circle import circle_tables, nearest_codes, unit_points
+from coset.ssm.phase_layer import check_tokens, check_words
 from coset.ssm.tracker_module import Tracker
 
 if TYPE_CHECKING:
@@ -95,8 +97,8 @@ class PhasorTracker(Tracker):
         Returns:
             One (…, T, r) complex a layer.
         """
-        tokens = check_tokens(tokens, self.num_tokens)
-        begin = self.start_state(*tokens.shape[:-1]) if start is None else start
+        tokens = check_words(tokens, self.num_tokens)
+        begin = self._begin(start, tokens.shape[:-1])
         states: list[Tensor] = []
         for index, before in enumerate(begin):
             a, b = self.layer_transition(index, states, tokens)
@@ -117,6 +119,20 @@ class PhasorTracker(Tracker):
             torch.ones(*batch, len(m), dtype=self.complex_dtype, device=device) for m in self.moduli
         )
 
+    def _begin(self, state: Sequence[Tensor] | None, shape: torch.Size) -> Sequence[Tensor]:
+        """Return the state before the first token, one (*shape, d) a layer, checked."""
+        right = self.start_state(*shape)
+        if state is None:
+            return right
+        given = [(tuple(s.shape), s.dtype) for s in state]
+        wanted = [(tuple(s.shape), s.dtype) for s in right]
+        if given != wanted:
+            raise ShapeError(
+                f"a state must be one tensor a layer, as start_state gives for words of batch "
+                f"shape {tuple(shape)}: {wanted}; given {given}"
+            )
+        return state
+
     def step(self, tokens: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Read one token a word.
 
@@ -129,7 +145,7 @@ class PhasorTracker(Tracker):
         """
         tokens = check_tokens(tokens, self.num_tokens)
         after: list[Tensor] = []
-        for index, before in enumerate(state):
+        for index, before in enumerate(self._begin(state, tokens.shape)):
             a, b = self.layer_transition(index, after, tokens)
             after.append(a * before + b)
         return self._logits(after, tokens.shape), tuple(after)
@@ -159,23 +175,6 @@ class PhasorTracker(Tracker):
         # A label that several codes name gets the largest score; one that none names the lowest.
         places = self.elements[named].expand(*shape, -1)
         return logits.scatter_reduce(-1, places, scores[..., named], "amax")
-
-
-def unit_points(phases: np.ndarray, moduli: np.ndarray) -> np.ndarray:
-    """Return exp(2πi·s/m) in double precision, exactly ±1 and ±i where that is the value.
-
-    Args:
-        phases: (…, r) int64.
-        moduli: (r,) int64.
-
-    Returns:
-        (…, r) complex128.
-    """
-    points = np.exp(2j * np.pi * phases / moduli)
-    quarter, rest = np.divmod(4 * phases, moduli)
-    exact = np.array([1, 1j, -1, -1j])[quarter % 4]
-    found: np.ndarray = np.where(rest == 0, exact, points)
-    return found
 
 
 class ComplexTracker(PhasorTracker):
@@ -217,15 +216,29 @@ class ComplexTracker(PhasorTracker):
             UnsupportedError: if current states below a layer do not determine its action.
         """
         super().fill(tracker)
-        for place, layer in enumerate(tracker.layers):
-            moduli = np.array(layer.moduli, dtype=np.int64)
-            turns = unit_points(tracker.cascade.current_increments(place), moduli)
-            fixed = tracker.cascade.current_resets(place)
-            if fixed is not None:
-                targets = np.where(fixed >= 0, unit_points(fixed, moduli), 0)
-                turns = np.where(fixed >= 0, 0, turns)
-                self._table("targets", place).copy_(torch.from_numpy(targets))
-            self._table("rotations", place).copy_(torch.from_numpy(turns))
+        for name, numbers in circle_tables(tracker.cascade):
+            self.get_buffer(name).copy_(numbers)
+
+    def certificate(self) -> TrackerCertificate:
+        """Return the proof of the integer tables, if the float ones are what they say.
+
+        Returns:
+            A certificate; ``verify()`` checks all (state, token) pairs.
+
+        Raises:
+            DomainError: if a float table is another one: the proof would say nothing of it.
+
+        Claims: ssm.C2.
+        """
+        for name, numbers in circle_tables(self.cascade):
+            found = self.get_buffer(name).cpu()
+            stored = self.complex_dtype if found.is_complex() else self.points.dtype
+            if not torch.equal(found, numbers.to(stored)):
+                raise DomainError(
+                    f"{name} must hold the points of the circle that the integer tables say; it "
+                    f"holds others, so no proof speaks of them: compile or load the tracker again"
+                )
+        return super().certificate()
 
     def layer_transition(
         self, index: int, lower: Sequence[Tensor], tokens: Tensor
@@ -259,27 +272,14 @@ class ComplexTracker(PhasorTracker):
         Returns:
             (…, T) int64 element ids, −1 where the nearest phases name none.
         """
-        codes = torch.zeros_like(check_tokens(tokens, self.num_tokens))
-        for moduli, state in zip(self.moduli, self.states(tokens), strict=True):
-            codes = nearest_codes(state, moduli, codes)
+        states = self.states(tokens)
+        codes = torch.zeros_like(tokens, dtype=torch.int64)
+        for index, (moduli, state) in enumerate(zip(self.moduli, states, strict=True)):
+            codes = nearest_codes(self._as_complex(index, state), moduli, codes)
         return self.elements[codes]
 
-
-def nearest_codes(state: Tensor, moduli: Sequence[int], codes: Tensor) -> Tensor:
-    """Append the phases nearest to points of the circle to codes of the layers below.
-
-    Args:
-        state: (…, r) complex.
-        moduli: r moduli.
-        codes: (…) int64.
-
-    Returns:
-        (…) int64.
-    """
-    for j, m in enumerate(moduli):
-        turns = state[..., j].angle() * (m / (2 * torch.pi))
-        codes = codes * m + turns.round().long() % m
-    return codes
+    def _as_complex(self, index: int, state: Tensor) -> Tensor:
+        return state
 
 
 class RealTracker(ComplexTracker):
@@ -310,8 +310,8 @@ class RealTracker(ComplexTracker):
         Returns:
             One (…, T, d) real a layer.
         """
-        tokens = check_tokens(tokens, self.num_tokens)
-        begin = self.start_state(*tokens.shape[:-1]) if start is None else start
+        tokens = check_words(tokens, self.num_tokens)
+        begin = self._begin(start, tokens.shape[:-1])
         below: list[Tensor] = []
         states: list[Tensor] = []
         for index, before in enumerate(begin):
@@ -361,23 +361,10 @@ class RealTracker(ComplexTracker):
         Returns:
             (…, n) logits, and the state after the token.
         """
-        after = self.states(tokens[..., None], state)
-        logits = self._logits(after, tokens[..., None].shape)[..., 0, :]
+        words = check_tokens(tokens, self.num_tokens)[..., None]
+        after = self.states(words, state)
+        logits = self._logits(after, words.shape)[..., 0, :]
         return logits, tuple(s[..., 0, :] for s in after)
 
     def _features(self, states: Sequence[Tensor], shape: torch.Size) -> Tensor:
         return super()._features([self._as_complex(i, s) for i, s in enumerate(states)], shape)
-
-    def track(self, tokens: Tensor) -> Tensor:
-        """Return the product so far after each token: the element of the nearest phases.
-
-        Args:
-            tokens: (…, T) integers in 0 … X − 1.
-
-        Returns:
-            (…, T) int64 element ids.
-        """
-        codes = torch.zeros_like(check_tokens(tokens, self.num_tokens))
-        for index, state in enumerate(self.states(tokens)):
-            codes = nearest_codes(self._as_complex(index, state), self.moduli[index], codes)
-        return self.elements[codes]

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from coset.core.errors import ShapeError
 from coset.groups import Group
+from coset.ssm.alphabet import as_group, element_ids
 from coset.ssm.cascade import Cascade
 from coset.ssm.certificate import TrackerCertificate, label_codes
-from coset.ssm.phase_layer import PhaseLayer
+from coset.ssm.phase_layer import PhaseLayer, check_tokens
+from coset.ssm.tracking import check_layers
 
 if TYPE_CHECKING:
     from coset.ssm.tracker_module import Tracker
@@ -73,9 +75,11 @@ class CompiledTracker:
 
         Raises:
             DomainError: if some code is reached by words of different value.
-            ShapeError: if the cascade has another number of tokens.
+            ShapeError: if the cascade has another number of tokens or of letters.
+            RangeError: if the alphabet names an element that is none.
         """
-        alphabet = np.array(alphabet, dtype=np.int64)
+        group = as_group(group)
+        alphabet = element_ids(group, alphabet, "an alphabet")
         if alphabet.shape != (cascade.num_tokens,):
             raise ShapeError(
                 f"the alphabet must name one element for each of the cascade's "
@@ -85,7 +89,12 @@ class CompiledTracker:
         codes = np.full(group.order, -1, dtype=np.int64)
         named = np.flatnonzero(elements >= 0)[::-1]
         codes[elements[named]] = named
-        letters = "c" * len(cascade.layers) if letters is None else letters
+        letters = "c" * len(cascade.layers) if letters is None else check_layers(letters)
+        if len(letters) != len(cascade.layers):
+            raise ShapeError(
+                f"letters must name the class of each of {len(cascade.layers)} layers; "
+                f"given {letters!r}"
+            )
         series = _open_values(cascade, elements, group)
         return cls(group, alphabet, cascade, codes, elements, series, letters)
 
@@ -183,7 +192,8 @@ class CompiledTracker:
         Returns:
             (…) int64 codes; `decode` names their elements.
         """
-        return self.cascade.run(tokens[..., None], state)[..., 0]
+        words = check_tokens(tokens, self.num_tokens)[..., None]
+        return self.cascade.run(words, state)[..., 0]
 
     def to_module(self, mode: str = "int", dtype: torch.dtype | None = None) -> Tracker:
         """Return the tracker as a module.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +19,7 @@ from coset.ssm.alphabet import as_group
 from coset.ssm.cascade import Cascade
 from coset.ssm.certificate import TrackerCertificate
 from coset.ssm.phase_layer import PhaseLayer
+from coset.ssm.tracking import check_layers
 
 if TYPE_CHECKING:
     from coset.ssm.tracker import CompiledTracker
@@ -75,8 +77,8 @@ class Tracker(nn.Module):
     ) -> None:
         super().__init__()
         self.num_tokens, self.num_labels = int(num_tokens), int(num_labels)
-        self.moduli = tuple(tuple(int(m) for m in layer) for layer in moduli)
-        self.letters, self.group = str(letters), str(group)
+        self.moduli = tuple(tuple(operator.index(m) for m in layer) for layer in moduli)
+        self.letters, self.group = check_layers(letters), str(group)
         self.alphabet, self.identity = tuple(int(x) for x in alphabet), int(identity)
         self.has_resets = tuple(bool(r) for r in resets or [False] * len(self.moduli))
         self._check_arguments()
@@ -171,8 +173,16 @@ class Tracker(nn.Module):
         Returns:
             A certificate; ``verify()`` checks all (state, token) pairs.
 
+        Raises:
+            DomainError: if the products of the identity are not the alphabet.
+
         Claims: ssm.C2.
         """
+        if self.products[self.identity].tolist() != list(self.alphabet):
+            raise DomainError(
+                f"the stored products of the identity must be the alphabet {list(self.alphabet)}; "
+                f"given {self.products[self.identity].tolist()}: compile the group again"
+            )
         cascade = self.cascade
         fixed = [layer.resets for layer in cascade.layers]
         return TrackerCertificate(

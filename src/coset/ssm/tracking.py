@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError, DtypeError, UnsupportedError
 from coset.core.results import Verdict
 from coset.groups import (
     Group,
@@ -22,6 +22,7 @@ from coset.groups import (
     normal_closure,
     verbal_subgroup,
 )
+from coset.groups.tables import MAX_ORDER
 from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 
 __all__ = [
@@ -78,6 +79,10 @@ class LayerPlan:
     modulus: int
     letters: str
     series: tuple[np.ndarray, ...]
+
+    def __repr__(self) -> str:
+        steps = " → ".join(map(str, self.sizes))
+        return f"LayerPlan({self.group.name}, {self.letters!r}, {steps} values left)"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -237,8 +242,14 @@ def with_length(
         The group P ≤ G × Z_M, the values (|P|,) and lengths (|P|,) of its elements, and the
         tokens' ids in P (X,).
 
+    Raises:
+        DomainError: if M is out of range.
+        UnsupportedError: if P has more elements than a table of products may have.
+
     Claims: ssm.C5.
     """
+    if not 1 <= modulus <= MAX_ORDER:
+        raise DomainError(f"modulus must lie in 1 … {MAX_ORDER}; given {modulus}")
     seen = np.zeros(group.order * modulus, dtype=bool)
     frontier = np.array([group.identity * modulus])
     seen[frontier] = True
@@ -249,13 +260,21 @@ def with_length(
         frontier = frontier[~seen[frontier]]
         seen[frontier] = True
     pairs = np.flatnonzero(seen)
-    place = np.cumsum(seen) - 1
+    if len(pairs) > MAX_ORDER:
+        raise UnsupportedError(
+            f"a table of products may have {MAX_ORDER} pairs (value, length mod {modulus}); "
+            f"{group.name} over these tokens has {len(pairs)}; use a smaller group, or layers "
+            f"without t"
+        )
+    place = (np.cumsum(seen) - 1).astype(np.int32)
     values, lengths = np.divmod(pairs, modulus)
-    products = group.mul[values[:, None], values[None]].astype(np.int64) * modulus
-    products += (lengths[:, None] + lengths[None]) % modulus
+    products = group.mul[values[:, None], values[None]] * np.int32(modulus)
+    lengths = lengths.astype(np.int32)
+    products += (lengths[:, None] + lengths[None]) % np.int32(modulus)
     name = f"{group.name} with length mod {modulus}"
     found = Group.from_table(place[products], name=name)
-    return found, values, lengths, place[tokens * modulus + 1 % modulus]
+    inside = place[tokens * modulus + 1 % modulus].astype(np.int64)
+    return found, values, lengths.astype(np.int64), inside
 
 
 def plan_layers(group: Group, tokens: np.ndarray, layers: str | None) -> LayerPlan:
@@ -263,7 +282,8 @@ def plan_layers(group: Group, tokens: np.ndarray, layers: str | None) -> LayerPl
 
     Where a layer counts positions and the length of a word says something of its value, the series
     is that of the pairs (value, length mod M), whose subgroup of length 0 such a layer leaves;
-    M = |G/L| · 2^(number of r below the first t).
+    M = |G/L| · 2^(number of r below the first t), or the least order of a token if that is less
+    (all that a longer clock would rule out are powers x^M, and these are e already).
 
     Args:
         group: the user's group.
@@ -289,7 +309,9 @@ def plan_layers(group: Group, tokens: np.ndarray, layers: str | None) -> LayerPl
     if quotient == 1:
         series = tracking_series(inner, letters)
         return LayerPlan(inner, inside, embedding, None, 1, letters, series)
-    modulus = quotient * 2 ** letters[:clock].count("r")
+    # At most 2^13 elements: beyond that the power of 2 is never the lesser one.
+    signs = min(letters[:clock].count("r"), 13)
+    modulus = min(quotient * 2**signs, int(inner.element_orders[inside].min()))
     pairs, values, lengths, inside = with_length(inner, inside, modulus)
     chain = [np.arange(pairs.order)]
     for letter in letters:
@@ -319,7 +341,7 @@ def can_track(
     Raises:
         DomainError: if a letter or a name is unknown.
 
-    Claims: ssm.C2, ssm.C3, ssm.C5.
+    Claims: ssm.C2, ssm.C3, ssm.C4, ssm.C5, ssm.C5b.
 
     Example:
         >>> bool(can_track("S3", "rc")), bool(can_track("S3", "cr"))
