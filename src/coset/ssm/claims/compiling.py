@@ -12,11 +12,11 @@ from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
 from coset.core.errors import CosetError
-from coset.groups import Group, abelian, commutator_subgroup, named_groups, parse_group
+from coset.groups import Group, abelian, commutator_subgroup, parse_group
 from coset.ssm.cascade import Cascade
 from coset.ssm.certificate import first_failure
 from coset.ssm.claims.flawed_compile import Compiled, Flaw, compiled_tables, flawed_tables
-from coset.ssm.claims.series_search import SeriesSearch
+from coset.ssm.claims.series_search import search_series, small_groups
 from coset.ssm.phase_layer import PhaseLayer
 from coset.ssm.tracking import can_track, tracking_depth
 
@@ -154,7 +154,7 @@ def C2(
     """Judge ssm.C2: all pairs of every solvable group, shuffled too; the others are refused."""
     failures, cases, pairs = [], 0, 0
     groups = [parse_group(name) for name in (*_SOLVABLE, *_UNSOLVABLE)]
-    for group in (*groups, *named_groups(_GROUP_ORDER[preset])):
+    for group in (*groups, *small_groups(_GROUP_ORDER[preset])):
         shuffle = torch.randperm(group.order, generator=generator).tolist()
         for member in (group, group.relabel(shuffle)):
             for alphabet in _alphabets(member):
@@ -237,12 +237,12 @@ def C3(
 ) -> ClaimResult:
     """Judge ssm.C3: against the shortest of ALL subnormal series with Abelian factors."""
     groups = [
-        *named_groups(_SEARCH_ORDER[preset]),
+        *small_groups(_SEARCH_ORDER[preset]),
         *map(parse_group, ("D8", "S4", "SL(2,3)", "A5")),
     ]
     failures = []
     for group in groups:
-        found, literal = depth(_table(group)), SeriesSearch(group).depth()
+        found, literal = depth(_table(group)), search_series(group).depth()
         if found != literal:
             failures.append(f"{group.name}: {found}, the shortest series has {literal}")
     return ClaimResult(
@@ -318,7 +318,7 @@ def C4(
         pairs += group.order**2
         exists = _tracks(group, torch.arange(group.order), compiled)
         exists = exists and compiled is not None and len(compiled[0]) == depth
-        least = SeriesSearch(group).depth()
+        least = search_series(group).depth()
         verdicts = tracked(_table(group), depth), tracked(_table(group), depth - 1)
         if not exists or least != depth or verdicts != (True, False):
             failures.append(f"{group.name}: {verdicts} for {depth} and {depth - 1} layers")

@@ -6,9 +6,9 @@ import itertools
 import math
 from functools import cache
 
-from coset.groups import Group
+from coset.groups import Group, named_groups
 
-__all__ = ["SeriesSearch", "clocked_values"]
+__all__ = ["SeriesSearch", "clocked_values", "search_series", "small_groups"]
 
 Subset = frozenset[int]
 
@@ -97,6 +97,32 @@ class SeriesSearch:
                     found.add(larger)
                     waiting.append(larger)
         return frozenset(found)
+
+
+@cache
+def small_groups(max_order: int) -> tuple[Group, ...]:
+    """Return `named_groups`, the same objects at each call: a judge and its mutants share them.
+
+    Args:
+        max_order: up to which order.
+
+    Returns:
+        The groups.
+    """
+    return named_groups(max_order)
+
+
+@cache
+def search_series(group: Group) -> SeriesSearch:
+    """Return the search of a group, with all that it found before.
+
+    Args:
+        group: a small group.
+
+    Returns:
+        The search.
+    """
+    return SeriesSearch(group)
 
 
 def clocked_values(group: Group, alphabet: list[int], layers: str, modulus: int) -> set[int]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
-from coset.groups import Group, named_groups, parse_group
-from coset.ssm.claims.series_search import SeriesSearch, clocked_values
+from coset.groups import Group, parse_group
+from coset.ssm.claims.series_search import clocked_values, search_series, small_groups
 from coset.ssm.compile import compile_group
 from coset.ssm.tracking import can_track, generated_group, length_subgroup, plan_layers, with_length
 
@@ -106,8 +106,8 @@ def C5(
         group, cases = parse_group(name), cases + 1
         if tracked(_table(group), layers) != right or (right and not _certified(group, layers)):
             failures.append({"group": name, "layers": layers})
-    for group in named_groups(_SEARCH_ORDER[preset]):
-        search = SeriesSearch(group)
+    for group in small_groups(_SEARCH_ORDER[preset]):
+        search = search_series(group)
         for layers in _words("crpt", 2 if preset == "smoke" else 3):
             cases += 1
             found = tracked(_table(group), layers)
@@ -176,7 +176,7 @@ def _clock_cases(preset: str, generator: torch.Generator) -> Iterator[tuple[Grou
     )
     for name, alphabet, layers in stored:
         yield parse_group(name), alphabet, layers
-    groups = named_groups(_SEARCH_ORDER[preset])
+    groups = small_groups(_SEARCH_ORDER[preset])
     for _ in range(_NUM_ALPHABETS[preset]):
         group = groups[int(torch.randint(len(groups), (), generator=generator))]
         num_tokens = int(torch.randint(1, 4, (), generator=generator))
