@@ -137,7 +137,7 @@ def test_pictures_without_a_run_say_what_to_do(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"length": 0}, {"num_words": 0}, {"groups": ()}, {"shown": "A5"}]
+    "change", [{"length": 0}, {"num_words": 0}, {"groups": ()}, {"shown": "A5"}, {"shown": "Z1"}]
 )
 def test_impossible_settings_are_refused(change, tmp_path):
     with pytest.raises(ConfigError):

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from coset.core.claims import find_claim
-from coset.core.errors import ConfigError
+from coset.core.errors import ConfigError, UnsupportedError
 from coset.core.judging import judge
 from coset.lab.context import RunContext
 from coset.ssm.claims import studies  # registers the claim
@@ -113,6 +113,17 @@ def test_renormalizing_keeps_the_modulus(tmp_path):
     last = [[r for r in rows if r["kind"] == "margin"][-1] for rows in (drifting, kept)]
     assert last[0]["largest_modulus"] > 3
     assert last[1]["largest_modulus"] < 1.1
+
+
+def test_no_orbit_is_claimed_of_a_rotor_that_is_renormalized(tmp_path):
+    bare = rows_of(tmp_path / "a", modulus=3, length=200)[-1]
+    kept = rows_of(tmp_path / "b", modulus=3, length=200, renormalize_every=10)[-1]
+    assert (bare["is_closed"], kept["is_closed"], kept["num_states"]) == (True, False, 0)
+
+
+def test_orbits_of_wider_floats_are_refused():
+    with pytest.raises(UnsupportedError, match="given torch"):
+        float_orbit(3, torch.float64)
 
 
 def test_words_are_the_same_in_every_dtype_and_differ_by_seed(tmp_path):

@@ -39,7 +39,7 @@ class CompilingConfig:
         alphabet: tokens for all elements, or for a small generating set.
         length: tokens of each random word, ≥ 1.
         num_words: how many words each mode reads, ≥ 1.
-        shown: the group whose phases the pictures show.
+        shown: the group whose phases the pictures show; it has more than one element.
         seed: decides the words.
     """
 
@@ -162,6 +162,8 @@ def _write_clock(config: CompilingConfig, run: RunContext) -> None:
         tracker = compile_group(config.shown)
     except NotSolvableError as error:
         raise ConfigError(f"shown must name a solvable group; {error}") from error
+    if not tracker.layers:
+        raise ConfigError(f"shown must name a group that needs a layer; given {config.shown!r}")
     generator = run.generator("clock", without=("groups", "length", "num_words", "alphabet"))
     word = torch.randint(0, tracker.num_tokens, (_CLOCK_LENGTH,), generator=generator)
     phases = tracker.cascade.decode(tracker.states(word).numpy())

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from coset.core.errors import ConfigError
+from coset.core.errors import ConfigError, UnsupportedError
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 
@@ -135,11 +135,14 @@ def float_orbit(modulus: int, dtype: torch.dtype, max_states: int = 20_000) -> F
 
     Args:
         modulus: m ≥ 1.
-        dtype: a floating-point dtype of at most 32 bits.
+        dtype: bfloat16, float16 or float32.
         max_states: give up beyond so many.
 
     Returns:
         What was found; neither closed nor failed if the search was given up.
+
+    Raises:
+        UnsupportedError: if the dtype is another one.
 
     Complexity: O(m · states) products and a sort of them for each length.
 
@@ -149,6 +152,8 @@ def float_orbit(modulus: int, dtype: torch.dtype, max_states: int = 20_000) -> F
         >>> float_orbit(3, torch.bfloat16)
         FloatOrbit(num_states=27, depth=8, closed=True, failed=False)
     """
+    if dtype not in _DTYPES.values():
+        raise UnsupportedError(f"dtype must be one of {', '.join(_DTYPES)}; given {dtype}")
     roots, steps = rounded_roots(modulus, dtype), torch.arange(modulus)
     states, phases = roots[:1], steps[:1]
     seen, depth = _keys(states), 0
@@ -207,7 +212,7 @@ def horizon(config: HorizonConfig, run: RunContext) -> Iterator[dict[str, Any]]:
         num_failed words, first_failure and median_failure in tokens (``None`` if none or fewer
         than half of the words failed), drift (standard deviation of the angle error after 100
         tokens, ÷ √100), predicted_median of a random walk of that drift, and of the orbit:
-        num_states, orbit_depth, is_closed, is_refuted.
+        num_states, orbit_depth, is_closed, is_refuted (0 and false where states are renormalized).
 
     Raises:
         ConfigError: if a count is too small.
@@ -231,7 +236,10 @@ def horizon(config: HorizonConfig, run: RunContext) -> Iterator[dict[str, Any]]:
             "largest_modulus": float(radius.max()),
         }
     drift = float(errors[_CALIBRATION - 1].square().mean().sqrt()) / math.sqrt(_CALIBRATION)
-    orbit = float_orbit(config.modulus, _DTYPES[config.dtype], config.max_states)
+    # The orbit is that of the bare rotor; one that is renormalized has another, not followed here.
+    orbit = FloatOrbit(0, 0, closed=False, failed=False)
+    if not config.renormalize_every:
+        orbit = float_orbit(config.modulus, _DTYPES[config.dtype], config.max_states)
     yield {
         **_labels(config, "horizon"),
         **_failures(failing),

@@ -53,7 +53,8 @@ def series_diagram(rows: Rows, folders: Sequence[Path]) -> Figure:
         axes = figure.subplots()
         for line, row in enumerate(groups):
             _draw_series(axes, -line, row)
-        axes.set(xlim=(-1.9, 4.75), ylim=(-len(groups) + 0.4, 0.9))
+        deepest = max(str(row["series"]).count(",") for row in groups)
+        axes.set(xlim=(-1.9, max(4, deepest) + 0.75), ylim=(-len(groups) + 0.4, 0.9))
         axes.set_axis_off()
         axes.set_title("Values left open, and the layers that settle them", loc="left")
     return figure
@@ -117,12 +118,14 @@ def _draw_clock(axes: Any, moduli: Sequence[Sequence[int]], phases: Sequence[int
                     y + math.sin(angle),
                     marker="o",
                     markersize=7 if here else 4,
-                    color=COLORS[layer] if here else INK,
+                    color=COLORS[layer % len(COLORS)] if here else INK,
                     linestyle="none",
                 )
             angle = math.pi / 2 - 2 * math.pi * s / m
             hand = ([x, x + 0.8 * math.cos(angle)], [y, y + 0.8 * math.sin(angle)])
-            axes.plot(*hand, color=COLORS[layer], linewidth=2, linestyle="-", marker="")
+            axes.plot(
+                *hand, color=COLORS[layer % len(COLORS)], linewidth=2, linestyle="-", marker=""
+            )
             axes.text(x, -1.75, f"layer {layer + 1}\nmod {m}", ha="center", va="top", fontsize=9)
             column += 1
     axes.set(xlim=(-1.6, 2.6 * column - 1.0), ylim=(-3.1, 1.5), aspect="equal")
