@@ -93,7 +93,7 @@ def witness_of(model, group, level):
 @pytest.mark.parametrize(("name", "depth"), DEEP)
 def test_contracting_stacks_that_are_too_low_are_fooled(name, depth):
     group = parse_group(name)
-    for seed in range(5):
+    for seed in range(5 if depth < 3 else 2):
         source = torch.Generator().manual_seed(seed)
         stack = random_fading_stack(depth, len(group.generators), generator=source)
         found = witness_of(stack, group, "C")
@@ -134,6 +134,47 @@ def test_no_commutator_words_where_the_depth_is_enough(name, depth):
     assert commutator_pair(group.mul, range(group.order), [12] * depth) is None
 
 
+def test_words_for_many_layers_are_longer_than_an_integer_holds():
+    group = parse_group("A5")
+    words = commutator_pair(group.mul, group.generators, [12] * 16)
+    assert min(word.length for word in words) > 2**64
+    values = {word.value(group.mul, group.generators, group.identity) for word in words}
+    assert len(values) == 2
+
+
+@pytest.mark.parametrize("level", ["A", "C"])
+def test_words_are_no_longer_than_allowed(level):
+    cascade = random_cascade(2, 2, generator=torch.Generator().manual_seed(0))
+    found = witness_of(cascade, parse_group("S4"), level)
+    limits = {"alphabet": "generators", "levels": level}
+    again = search_witness(cascade, "S4", max_length=found.length, **limits)
+    assert again.witness == found
+    short = search_witness(cascade, "S4", max_length=found.length - 1, **limits)
+    assert (short.witness, short.proved) == (None, False)
+    assert f"{found.length:,} tokens" in short.tried[-1]
+
+
+def test_fading_states_that_may_leave_the_radius_are_not_proved_bounded():
+    cascade = compile_group("Z2").cascade
+    for size, proved in ((400.0, True), (600.0, False)):
+        fading = FadingLayer(np.full((1, 2, 1), 0.5), np.full((1, 2, 1), size), np.zeros((1, 0)))
+        stack = FadingStack(cascade, (fading,))
+        assert stack.largest_state() == 2 * size
+        assert stack.state(Word.of([1]) ** 60)[1].real == pytest.approx(2 * size)
+        search = search_witness(stack, "Z2")
+        assert (search.witness, search.proved) == (None, proved)
+    stack = random_fading_stack(3, 2, modulus=3, generator=torch.Generator().manual_seed(0))
+    ends = [stack.state(Word.of([x]) ** 50)[1] for x in range(2)]
+    assert 1 < np.abs(ends).max() <= stack.largest_state()
+
+
+def test_large_objects_are_shown_short():
+    stack = random_fading_stack(2, 6)
+    words = commutator_pair(parse_group("A5").mul, range(60), [12] * 3)
+    for shown in (stack.fading[1], *words, random_layer(60, 9, "mixed")):
+        assert len(repr(shown)) < 300
+
+
 def test_commutator_words_of_no_layer_and_of_wrong_moduli():
     group = parse_group("Z2")
     first, second = commutator_pair(group.mul, range(2), [])
@@ -141,6 +182,11 @@ def test_commutator_words_of_no_layer_and_of_wrong_moduli():
     assert commutator_pair(np.zeros((1, 1), int), [0], []) is None
     with pytest.raises(DomainError, match="≥ 1"):
         commutator_pair(group.mul, range(2), [0])
+    with pytest.raises(RangeError, match="given 2"):
+        commutator_pair(group.mul, range(3), [12])
+    for monoid in (np.zeros((2, 2), int), np.array([[0, 1], [1, 1]])):
+        with pytest.raises(DomainError, match="a group"):
+            commutator_pair(monoid, [1], [12])
 
 
 def test_a_power_longer_than_its_cycle():
@@ -239,6 +285,9 @@ class TestWhatIsRefused:
             witness(random_cascade(1, 6), "S3", **limits)
         with pytest.raises(DomainError, match="max_length"):
             witness(random_cascade(1, 6), "S3", max_length=0)
+        for length in (50.5, float("nan"), True):
+            with pytest.raises(DomainError, match="max_length"):
+                witness(random_cascade(1, 6), "S3", max_length=length)
 
     def test_levels(self):
         with pytest.raises(ConfigError, match="ABCD"):
@@ -249,6 +298,11 @@ class TestWhatIsRefused:
             trace_labels(lambda s, x: s, 2**25, np.zeros((1, 1), int))
         with pytest.raises(ShapeError, match="label table"):
             trace_labels(lambda s, x: s, 1, np.zeros(3, int))
+        for states, start in ((0, 0), (2, -1), (2, 2)):
+            with pytest.raises(RangeError, match="must start"):
+                trace_labels(lambda s, x: s, states, np.zeros((1, 1), int), start_state=start)
+        with pytest.raises(RangeError, match="step must lead"):
+            trace_labels(lambda s, x: s - 1, 2, np.zeros((1, 1), int))
 
     def test_large_cascades_fall_back_to_commutators(self, monkeypatch):
         monkeypatch.setattr(finite, "MAX_STATES", 143)
@@ -274,6 +328,8 @@ class TestWhatIsRefused:
     def test_random_models(self):
         with pytest.raises(ConfigError, match="num_layers"):
             random_cascade(0, 2)
+        with pytest.raises(UnsupportedError, match="increments a layer"):
+            random_cascade(12, 2)
         with pytest.raises(ConfigError, match="kind"):
             random_layer(2, 1, "other")
 

@@ -17,14 +17,18 @@ KINDS = ["contracting", "unitary", "rotation", "mixed"]
 
 
 def literal(tables, word):
-    state = tables.start.copy()
+    return literal_steps(tables, word)[1]
+
+
+def literal_steps(tables, word):
+    before = state = tables.start.copy()
     for token in word.tokens().tolist():
-        state = tables.a[token] * state + tables.b[token]
-    return state
+        before, state = state, tables.a[token] * state + tables.b[token]
+    return before, state
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["S3", "A4", "D4", "Q8", "S4", "A5"])
+@pytest.mark.parametrize("name", ["S3", "A4", "Q8", "A5"])
 def test_random_layers_are_fooled(name, kind):
     group = parse_group(name)
     for seed in range(5):
@@ -49,6 +53,13 @@ def test_a_power_is_the_literal_loop():
     np.testing.assert_allclose(tables.state(word), literal(tables, word), atol=1e-12)
 
 
+def test_a_state_at_a_fixed_point_stays_there():
+    # 1.5²⁰⁰⁰ is beyond float64, and 1.5²⁰⁰⁰ · 0 is not a number.
+    tables = LayerTables([[1.5, 3.0, 2.0]], [[0.0, -2.0, -1e9]], [0.0, 1.0, 1e9])
+    for n in (1, 60, 2000):
+        assert tables.state(Word.of([0]) ** n).real.tolist() == [0.0, 1.0, 1e9]
+
+
 def test_long_words_are_found_and_replayed_at_once():
     # |λ| = 0.99999 needs an ending of 690,773 tokens.
     tables = LayerTables([[0.99999], [0.99999]], [[0.0], [1.0]], [0.0])
@@ -63,6 +74,8 @@ def test_long_words_are_found_and_replayed_at_once():
     [
         ([1.0, 1.5], [0.0, 0.0], 1.0, "unbounded"),  # expands
         ([1.0, 1.5], [1.0, 0.0], 0.0, "unbounded"),  # expands once another token has moved it
+        ([1.5, 1.0], [0.0, 1.0], 0.0, "unbounded"),  # it begins at the fixed point of 0
+        ([3.0, 1.0], [-2.0, 1.0], 1.0, "unbounded"),  # which may lie anywhere
         ([1.0, -1.0], [0.01, 0.0], 1.0, "unbounded"),  # drifts
         ([-1.0, -1.0], [0.0, 2.0], 0.0, "unbounded"),  # two centers, half turns
         ([np.exp(0.005j), -1.0], [0.0, 2.0], 0.0, "unbounded"),  # a slow turn
@@ -76,8 +89,8 @@ def test_each_way_to_fail_parity(a, b, start, kind):
     assert found.kind == kind
     assert found.replay(tables, parse_group("Z2"))
     if kind == "unbounded":
-        assert abs(literal(tables, found.words[1])[0]) > 1e3
-        assert abs(literal(tables, Word.of(found.words[1].tokens()[:-1].tolist()))[0]) <= 1e3
+        before, after = literal_steps(tables, found.words[1])
+        assert abs(after[0]) > 1e3 >= abs(before[0])
 
 
 @pytest.mark.parametrize("m", [2, 3, 6, 60])

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from coset.core.errors import DtypeError
+from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.groups import parse_group
 from coset.ssm.blocks import BlockStack
 from coset.ssm.compile import compile_group
+from coset.ssm.harden import harden
 from coset.ssm.stack import SSMStack
 from coset.ssm.witness import runners, search_witness, witness
 from coset.ssm.witness.black_box import probe_lengths
@@ -30,8 +31,9 @@ def test_one_layer_stacks_are_read_coordinate_by_coordinate(kinds, level):
     assert search.probe.first_failing_length is not None
 
 
-@pytest.mark.parametrize("kinds", ["pp", "cc", "rc"])
-@pytest.mark.parametrize("input_term", [True, False])
+@pytest.mark.parametrize(
+    ("kinds", "input_term"), [("pp", True), ("cc", False), ("cc", True), ("rc", False)]
+)
 def test_untrained_stacks_are_fooled(kinds, input_term):
     group = parse_group("S4")
     model = SSMStack(2, 24, kinds, d_state=4, input_term=input_term)
@@ -46,7 +48,7 @@ def test_published_blocks_are_fooled():
     group = parse_group("Z2")
     for layers in ("m", "s|m"):
         model = BlockStack(2, 2, layers, d_model=8)
-        found = witness(model, group, max_length=2000)
+        found = witness(model, group, max_length=500)
         assert found is not None
         assert found.replay(model, group)
 
@@ -62,6 +64,45 @@ def test_compiled_modules_have_no_witness(name, mode):
     assert search.probe.margin > 0
     nested = search_witness(model, name, levels="BCD", max_length=300)
     assert nested.witness is None
+
+
+def test_exact_states_prove_nothing_if_the_answers_are_wrong():
+    model = compile_group("S3").to_module("int")
+    model.elements.copy_(model.elements.roll(1))
+    for levels in ("A", "AD"):
+        search = search_witness(model, "S3", levels=levels)
+        assert not search.proved
+        assert "with wrong answers" in search.tried[0]
+    # A grid that joins states cannot prove anything, either.
+    coarse = search_witness(compile_group("Z1").to_module("int"), "Z1", resolution=1.0, levels="A")
+    assert not coarse.proved
+
+
+def test_words_against_modules_are_no_longer_than_allowed():
+    model = SSMStack(2, 24, "cc", d_state=4)
+    for max_length in (1, 6, 40):
+        found = witness(model, "S4", max_length=max_length)
+        assert found is None or found.length <= max_length
+
+
+def test_a_module_of_too_few_labels_or_layers_is_refused():
+    model = SSMStack(2, 6, "c", d_state=4)
+    with pytest.raises(ShapeError, match="24 elements of S4; it has 6"):
+        search_witness(model, "S4", max_length=20)
+    with pytest.raises(DomainError, match="num_layers"):
+        search_witness(model, "S3", num_layers=0)
+
+
+def test_a_diverged_module_is_said_to_be_unbounded():
+    model = SSMStack(6, 6, "cc", d_state=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    found = witness(model, "S3", max_length=100)
+    assert (found.kind, found.growth) == ("unbounded", float("inf"))
+    assert found.replay(model)
+    hard = harden(model, "S3")
+    assert (hard.certified, hard.layers) == (False, ())
 
 
 def test_a_tracker_of_another_group_is_fooled_by_commutators():

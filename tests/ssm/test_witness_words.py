@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coset.core.errors import DomainError, RangeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, RangeError, UnsupportedError
 from coset.groups import parse_group
 from coset.ssm.witness.words import Word, power
 
@@ -81,5 +81,11 @@ def test_impossible_arguments():
         Word.of([0]) ** -1
     with pytest.raises(RangeError, match="given 3"):
         Word.of([0, 3]).value(np.zeros((1, 1), int), [0, 0], 0)
+    for call in (lambda: Word.of([1.5]), lambda: Word.of(["a"]), lambda: Word.of([1]) ** 1.5):
+        with pytest.raises(DtypeError, match="must be an integer"):
+            call()
+    with pytest.raises(DomainError, match="piece"):
+        list(Word.of([0]).chunks(0))
+    assert Word.of(torch.tensor([1, 1])) == Word.of(np.array([1, 1])) == Word.of([1]) ** 2
     assert Word().tokens().dtype == torch.int64
     assert power("ab", 3, lambda a, b: a + b, "") == "ababab"

@@ -126,7 +126,7 @@ def test_foreign_files_need_a_factory(tmp_path, capsys):
     with pytest.raises(FileFormatError, match="--like"):
         witness(path, group="Z2")
     assert witness(path, group="Z2", like=f"{__name__}:build_stack", max_length=5000) == 1
-    for wrong in ("nowhere:f", f"{__name__}:nothing", ":", f"{__name__}:json"):
+    for wrong in ("nowhere:f", f"{__name__}:nothing", ":", ".x:f", f"{__name__}:json"):
         with pytest.raises(ConfigError, match="--like"):
             witness(path, group="Z2", like=wrong)
 

@@ -38,7 +38,7 @@ def _factory(text: str) -> Callable[[], nn.Module]:
     module, _, name = text.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(
             f"--like must name a function as package.module:factory; given {text!r}: {error}"
         ) from error

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coset.core.errors import ShapeError
 from coset.ssm.witness.commutators import commutator_pair
 from coset.ssm.witness.exact import with_common_end
 from coset.ssm.witness.result import LengthProbe, TrackingWitness
@@ -35,7 +36,8 @@ Reached = tuple[tuple[int, ...], int]  # a word, and its value
 MAX_GRID_STATES = 4096
 _BATCH = 4096
 _MAX_ENDING = 2**12
-_END = 4
+# A published block also keeps its last few tokens: they must be the same, too.
+COMMON_END = Word.of([0] * 4)
 
 
 def compare(
@@ -51,12 +53,12 @@ def compare(
         reason: for the record.
 
     Returns:
-        The witness, or ``None`` if the model passes.
+        The witness; ``None`` if the model passes, or if the words are too long.
     """
     if level != "D":
-        # A published block also keeps its last few tokens: they must be the same, too.
-        end = Word.of([0] * _END)
-        words = words[0] + end, words[1] + end
+        words = words[0] + COMMON_END, words[1] + COMMON_END
+    if max(word.length for word in words) > task.max_length:
+        return None
     ends = runner.ends(words)
     distance = ends[0].distance(ends[1])
     if distance <= task.resolution:
@@ -87,13 +89,15 @@ class GridSearch:
     Attributes:
         num_states: cells seen so far.
         closed: whether the search came to an end: every token leads from every cell to a known one.
-        exact: whether the states are integers, so that a closed search proves the model right.
+        exact: whether each cell is one state: they are integers, and the grid is finer.
+        right: whether all answers on the way were the values.
     """
 
     def __init__(self, runner: ModuleRunner, task: TrackingTask) -> None:
         self.model: Any = runner.model
         self.task = task
-        self.closed, self.exact = False, False
+        self.closed, self.exact, self.right = False, False, True
+        self._runner = runner
         self._labels: dict[bytes, int] = {}
         self._words: dict[bytes, tuple[int, ...]] = {}
 
@@ -107,18 +111,20 @@ class GridSearch:
         task, num_tokens = self.task, self.task.num_tokens
         frontier: list[Reached] = [((), int(task.group.identity))]
         state = self.model.start_state(1)
-        self.exact = are_integers(state)
+        self.exact = are_integers(state) and task.resolution < 1
         self._remember(_cells(state, task), frontier)
-        tokens = torch.arange(num_tokens)
+        tokens = torch.arange(num_tokens, device=self._runner.device)
         while frontier and self.num_states < MAX_GRID_STATES:
             taken = frontier[: max(1, _BATCH // num_tokens)]
             rows = torch.arange(len(taken)).repeat_interleave(num_tokens)
-            after = self.model.step(tokens.repeat(len(taken)), _rows(state, rows))[1]
+            logits, after = self.model.step(tokens.repeat(len(taken)), _rows(state, rows))
             reached = [
                 ((*path, x), int(task.label_table[value, x]))
                 for path, value in taken
                 for x in range(num_tokens)
             ]
+            answers = logits.argmax(-1).tolist()
+            self.right &= answers == [value for _, value in reached]
             cells = _cells(after, task)
             for cell, (path, value) in zip(cells, reached, strict=True):
                 if self._labels.get(cell, value) != value:
@@ -175,8 +181,8 @@ def forget(runner: ModuleRunner, task: TrackingTask, tried: list[str]) -> Tracki
     other = np.flatnonzero(values != values[0])
     if not other.size:
         return None
-    every, rounds, closest = Word.of(range(task.num_tokens)), 1, math.inf
-    most = min(task.max_length, _MAX_ENDING)
+    every, rounds, closest, length = Word.of(range(task.num_tokens)), 1, math.inf, 0
+    most = min(task.max_length - COMMON_END.length, _MAX_ENDING)
     while 1 + rounds * every.length <= most:
         end = every**rounds
         words = (Word.of([int(other[0])]) + end, Word.of([0]) + end)
@@ -186,8 +192,8 @@ def forget(runner: ModuleRunner, task: TrackingTask, tried: list[str]) -> Tracki
             return compare(runner, task, words, "B", "a common ending makes the states alike")
         if distance > 0.99 * closest:
             break
-        closest, rounds = distance, 4 * rounds
-    tried.append(f"B: common endings of {end.length:,} tokens bring no two states together")
+        closest, rounds, length = distance, 4 * rounds, end.length
+    tried.append(f"B: common endings of {length:,} tokens bring no two states together")
     return None
 
 
@@ -223,7 +229,7 @@ def nested_pairs(
             tried.append(f"C: the derived length is at most {num_layers}, so there is no such word")
             return
         words = with_common_end(pair)
-        longest = max(word.length for word in words)
+        longest = max(word.length for word in words) + COMMON_END.length
         if longest > task.max_length:
             tried.append(f"C: words of {longest:,} tokens are too long")
             continue
@@ -252,12 +258,21 @@ def probe_lengths(
     Returns:
         Accuracy by position, and the shortest two words of different value that end with the same
         token and get the same answer, if there are some.
+
+    Raises:
+        ShapeError: if the model has fewer labels than the group has elements.
     """
     half = torch.randint(task.num_tokens, (num_words // 2, length), generator=generator)
     shuffled = torch.stack([row[torch.randperm(length, generator=generator)] for row in half])
     tokens = torch.cat((half, shuffled))
     truth = task.group.prefix_products(tokens, alphabet=task.letters)
     logits = runner.answers(tokens)
+    if logits.shape[-1] < task.group.order:
+        raise ShapeError(
+            f"the model must answer with one of the {task.group.order} elements of "
+            f"{task.group.name}; it has {logits.shape[-1]} labels; give the group it was trained "
+            f"on, or levels without D"
+        )
     right = logits.gather(-1, truth[..., None])[..., 0]
     others = logits.scatter(-1, truth[..., None], -math.inf)
     margin = float((right - others.amax(-1)).min()) if logits.shape[-1] > 1 else math.inf

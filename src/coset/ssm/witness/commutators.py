@@ -15,12 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, RangeError
 from coset.ssm.witness.words import Word
 
 __all__ = ["commutator_pair"]
-
-_FAR = np.iinfo(np.int64).max // 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,8 @@ class _Level:
     """The shortest known words of one level, one for each value that it reaches.
 
     Attributes:
-        lengths: (n,) int64; _FAR where no word of the level has the value.
+        lengths: (n,) float64, as words of many levels are longer than an integer holds; infinite
+            where no word of the level has the value.
         before: (n,) the value before the last factor; −1 for the empty word.
         factor: (n,) the last factor's value.
         recipes: factor's value to (p, q, m − 1, m' − 1) over the level below, or to a token.
@@ -58,10 +57,11 @@ def commutator_pair(
         moduli: M for each layer, bottom to top, each ≥ 1.
 
     Returns:
-        The two words, or ``None`` if there are none.
+        The two words, or ``None`` if there are none (of fewer than 10³⁰⁸ tokens).
 
     Raises:
-        DomainError: if a modulus is < 1.
+        DomainError: if a modulus is < 1, or the table is that of no group.
+        RangeError: if a token's element is not in the table.
 
     Complexity: O(k n²) time and memory, whatever the words' length.
 
@@ -78,65 +78,70 @@ def commutator_pair(
     if any(m < 1 for m in moduli):
         raise DomainError(f"moduli must be ≥ 1; given {tuple(moduli)}")
     mul = np.asarray(mul, dtype=np.int64)
-    identity = int(np.flatnonzero((mul == np.arange(len(mul))).all(axis=1))[0])
-    orders = _orders(mul, identity)
+    identity, orders = _orders(mul)
     recipes: dict[int, tuple[int, ...]] = {}
-    for token, value in enumerate(np.asarray(alphabet).tolist()):
+    for token, value in enumerate(np.asarray(alphabet, dtype=np.int64).tolist()):
+        if not 0 <= value < len(mul):
+            raise RangeError(f"elements must lie in 0 … {len(mul) - 1}; given {value}")
         recipes.setdefault(value, (token,))
-    levels = [_closure(mul, identity, recipes, dict.fromkeys(recipes, 1))]
+    levels = [_closure(mul, identity, recipes, dict.fromkeys(recipes, 1.0))]
     for modulus in moduli[:-1]:
         recipes, costs = _commutators(mul, orders, levels[-1], modulus)
         levels.append(_closure(mul, identity, recipes, costs))
-    top = np.minimum(levels[-1].lengths, _FAR)
-    price = np.where(mul != mul.T, top[:, None] + top[None, :], _FAR)
-    if not moduli:  # no layer, no state: any word of another value is one
-        price = np.where(np.eye(len(mul), dtype=bool), _FAR, top[:, None] + top[None, :])
+    top = levels[-1].lengths
+    # Without a layer there is no state: any word of another value is one.
+    differ = mul != mul.T if moduli else ~np.eye(len(mul), dtype=bool)
+    price = np.where(differ, top[:, None] + top[None, :], np.inf)
     p, q = (int(i) for i in np.unravel_index(int(price.argmin()), price.shape))
-    if price[p, q] >= _FAR:
+    if np.isinf(price[p, q]):
         return None
     known: dict[tuple[int, int], Word] = {}
     first, second = (_word(levels, len(levels) - 1, value, known) for value in (p, q))
     return (first + second, second + first) if moduli else (first, second)
 
 
-def _orders(mul: np.ndarray, identity: int) -> np.ndarray:
-    """Return the order of each element."""
+def _orders(mul: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the identity and the order of each element."""
     elements = np.arange(len(mul))
+    neutral = np.flatnonzero((mul == elements).all(axis=1))
     orders = np.zeros(len(mul), dtype=np.int64)
-    power, n = elements.copy(), 1
-    while (orders == 0).any():
-        orders[(power == identity) & (orders == 0)] = n
-        power, n = mul[power, elements], n + 1
-    return orders
+    power = elements
+    for n in range(1, len(mul) + 1 if neutral.size else 1):
+        orders[(power == neutral[0]) & (orders == 0)] = n
+        if orders.all():
+            return int(neutral[0]), orders
+        power = mul[power, elements]
+    raise DomainError(
+        f"mul must be the multiplication table of a group, where a power of each element is the "
+        f"identity; given one of {len(mul)} elements where it is not; use Group.mul"
+    )
 
 
 def _commutators(
     mul: np.ndarray, orders: np.ndarray, level: _Level, modulus: int
-) -> tuple[dict[int, tuple[int, ...]], dict[int, int]]:
+) -> tuple[dict[int, tuple[int, ...]], dict[int, float]]:
     """Return the cheapest words p q p^(m−1) q^(m'−1) over a level, one for each value."""
-    values = np.flatnonzero(level.lengths < _FAR)
-    periods = np.array([math.lcm(int(modulus), int(orders[v])) for v in values], dtype=np.int64)
-    costs = np.minimum(level.lengths[values].astype(np.float64) * periods, float(_FAR)).astype(
-        np.int64
-    )
+    values = np.flatnonzero(np.isfinite(level.lengths))
+    periods = [math.lcm(modulus, int(orders[v])) for v in values]
+    costs = level.lengths[values] * np.array([float(period) for period in periods])
     inverses = _inverses(mul, orders)
     p, q = values[:, None], values[None, :]
     commutator = mul[mul[p, q], mul[inverses[p], inverses[q]]]
-    total = np.minimum(costs[:, None] + costs[None, :], _FAR).reshape(-1)
+    total = (costs[:, None] + costs[None, :]).reshape(-1)
     order = np.argsort(total, kind="stable")
     found, first = np.unique(commutator.reshape(-1)[order], return_index=True)
     recipes: dict[int, tuple[int, ...]] = {}
-    price: dict[int, int] = {}
+    price: dict[int, float] = {}
     for value, at in zip(found.tolist(), order[first].tolist(), strict=True):
         i, j = divmod(at, len(values))
-        if total[at] < _FAR:
+        if np.isfinite(total[at]):
             recipes[value] = (
                 int(values[i]),
                 int(values[j]),
-                int(periods[i]) - 1,
-                int(periods[j]) - 1,
+                periods[i] - 1,
+                periods[j] - 1,
             )
-            price[value] = int(total[at])
+            price[value] = float(total[at])
     return recipes, price
 
 
@@ -150,28 +155,28 @@ def _closure(
     mul: np.ndarray,
     identity: int,
     recipes: dict[int, tuple[int, ...]],
-    costs: dict[int, int],
+    costs: dict[int, float],
 ) -> _Level:
     """Close words under products: the cheapest product of each value (Dijkstra)."""
     n = len(mul)
-    lengths = np.full(n, _FAR, dtype=np.int64)
+    lengths = np.full(n, np.inf)
     before, factor = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
     lengths[identity] = 0
     factors = np.array([v for v in recipes if v != identity], dtype=np.int64)
-    prices = np.array([costs[int(v)] for v in factors], dtype=np.int64)
+    prices = np.array([costs[int(v)] for v in factors])
     done = np.zeros(n, dtype=bool)
-    queue = [(0, identity)]
+    queue = [(0.0, identity)]
     while queue and factors.size:
         length, value = heapq.heappop(queue)
         if done[value]:
             continue
         done[value] = True
-        after, total = mul[value, factors], np.minimum(length + prices, _FAR)
+        after, total = mul[value, factors], length + prices
         for i in np.flatnonzero(total < lengths[after]).tolist():
             target = int(after[i])
             if total[i] < lengths[target]:
                 lengths[target], before[target], factor[target] = total[i], value, factors[i]
-                heapq.heappush(queue, (int(total[i]), target))
+                heapq.heappush(queue, (float(total[i]), target))
     return _Level(lengths, before, factor, recipes)
 
 

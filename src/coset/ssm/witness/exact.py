@@ -48,7 +48,7 @@ def _layer_moduli(cascade: Cascade) -> list[int]:
 def _cascade_words(
     cascade: Cascade, task: TrackingTask, levels: str, tried: list[str]
 ) -> tuple[tuple[Word, Word], str] | bool:
-    """Return two words that meet in one code and the level; True if proved impossible."""
+    """Return two words that meet in one code and the level; True if there are none at all."""
     if "A" in levels:
         try:
             found = trace_labels(
@@ -60,10 +60,15 @@ def _cascade_words(
         except UnsupportedError:
             tried.append(f"A: more than {MAX_STATES:,} codes")
         else:
-            if found.conflict is not None:
-                return found.conflict, "A"
-            tried.append(f"A: all {found.num_reached} states, each with one value")
-            return True
+            if found.conflict is None:
+                tried.append(f"A: all {found.num_reached} states, each with one value")
+                return True
+            words = with_common_end(found.conflict)
+            longest = max(word.length for word in words)
+            if longest <= task.max_length:
+                return words, "A"
+            tried.append(f"A: the shortest words have {longest:,} tokens")
+            return False
     if "C" not in levels:
         return False
     if any(layer.resets is not None for layer in cascade.layers):
@@ -74,10 +79,12 @@ def _cascade_words(
         depth = len(cascade.layers)
         tried.append(f"C: the derived length is at most {depth}, so no commutator word is left")
         return False
-    if pair[0].length > task.max_length:
-        tried.append(f"C: its words have {pair[0].length:,} tokens")
+    words = with_common_end(pair)
+    longest = max(word.length for word in words)
+    if longest > task.max_length:
+        tried.append(f"C: its words have {longest:,} tokens")
         return False
-    return pair, "C"
+    return words, "C"
 
 
 def refute_cascade(cascade: Cascade, task: TrackingTask, levels: str = "ABCD") -> WitnessSearch:
@@ -102,7 +109,7 @@ def refute_cascade(cascade: Cascade, task: TrackingTask, levels: str = "ABCD") -
         "A": "no shorter pair meets in one state",
         "C": f"each of the {len(cascade.layers)} layers is back where it was",
     }[level]
-    witness = task.witness("same state", with_common_end(words), level, reason, distance=0.0)
+    witness = task.witness("same state", words, level, reason, distance=0.0)
     return WitnessSearch(witness, (*tried, f"{level}: found"))
 
 
@@ -165,9 +172,12 @@ def refute_fading(stack: FadingStack, task: TrackingTask, levels: str = "ABCD") 
     tried: list[str] = []
     found = _cascade_words(stack.cascade, task, levels, tried)
     if isinstance(found, bool):
-        return WitnessSearch(None, tuple(tried), proved=found)
+        bounded = stack.largest_state() <= task.radius
+        if not bounded:
+            tried.append(f"a state may be as large as {stack.largest_state():.3g}")
+        return WitnessSearch(None, tuple(tried), proved=found and bounded)
     words, level = found
-    closed = _fade(stack, with_common_end(words), task)
+    closed = _fade(stack, words, task)
     if closed is None:
         tried.append(f"{level}: its ending needs more than {task.max_length:,} tokens")
         return WitnessSearch(None, tuple(tried))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from coset.core.errors import DomainError, ShapeError
 from coset.ssm.cascade import Cascade
 from coset.ssm.witness.finite import run_word, single_step
+from coset.ssm.witness.tables import finite_numbers
 from coset.ssm.witness.words import Word
 
 __all__ = ["FadingLayer", "FadingStack"]
@@ -27,17 +27,13 @@ class FadingLayer:
         mix: (d, D) complex128, D the number of fading coordinates below.
     """
 
-    a: np.ndarray
-    b: np.ndarray
-    mix: np.ndarray
+    a: np.ndarray = field(repr=False)
+    b: np.ndarray = field(repr=False)
+    mix: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
         for name in ("a", "b", "mix"):
-            array = np.ascontiguousarray(getattr(self, name), dtype=np.complex128).copy()
-            if not np.isfinite(array).all():
-                raise DomainError(f"{name} must be finite")
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, finite_numbers(getattr(self, name), name))
         if self.a.ndim != 3 or self.a.shape != self.b.shape:
             raise ShapeError(
                 f"a and b must have shape (cells, tokens, d); given {self.a.shape}, {self.b.shape}"
@@ -165,14 +161,21 @@ class FadingStack:
         code, (slope, shift) = run_word(self._edge, word, code, _compose, identity)
         return code, slope @ fading + shift
 
-    def slowest(self) -> float:
-        """Return the largest |a| of all fading coordinates: how slowly they forget.
+    def largest_state(self) -> float:
+        """Return a bound on every fading coordinate after every word.
+
+        In a layer whose inputs are at most β, |v| ≤ β/(1 − max|a|); mix adds to the inputs what the
+        layers below are at most.
 
         Returns:
-            A number in [0, 1); 0 without fading coordinates.
+            The bound; 0 without fading coordinates.
         """
-        sizes = (np.abs(layer.a).max(initial=0.0) for layer in self.fading)
-        return float(max(itertools.chain([0.0], sizes)))
+        bounds = np.zeros(0)
+        for layer in self.fading:
+            inputs = np.abs(layer.b).max(axis=(0, 1), initial=0.0) + np.abs(layer.mix) @ bounds
+            slowest = np.abs(layer.a).max(axis=(0, 1), initial=0.0)
+            bounds = np.concatenate((bounds, inputs / (1 - slowest)))
+        return float(bounds.max(initial=0.0))
 
 
 def _compose(

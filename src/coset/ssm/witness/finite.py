@@ -6,12 +6,12 @@ This is level A. It is complete: without a conflict every state has one value, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
-from coset.core.errors import ShapeError, UnsupportedError
+from coset.core.errors import RangeError, ShapeError, UnsupportedError
 from coset.ssm.cascade import Cascade
 from coset.ssm.witness.words import Word, power
 
@@ -38,7 +38,7 @@ class LabelTrace:
         num_edges: (state, token) pairs checked.
     """
 
-    labels: np.ndarray
+    labels: np.ndarray = field(repr=False)
     conflict: tuple[Word, Word] | None
     conflict_labels: tuple[int, int] | None
     num_reached: int
@@ -89,6 +89,7 @@ def trace_labels(
     Raises:
         ShapeError: if the label table is not a matrix.
         UnsupportedError: if there are more than 2²⁴ states.
+        RangeError: if the start is none of the states or labels, or a step leads to none.
 
     Complexity: O(reached · X) steps, 20 bytes a state.
 
@@ -106,6 +107,11 @@ def trace_labels(
         raise UnsupportedError(
             f"a search may hold {MAX_STATES:,} states; this model has {num_states:,}; give the "
             f"number of layers and their moduli instead"
+        )
+    if not (0 <= start_state < num_states and 0 <= start_label < len(label_table)):
+        raise RangeError(
+            f"a search must start in one of its {num_states} states and {len(label_table)} labels; "
+            f"given {start_state} and {start_label}"
         )
     found = _Search(
         np.full(num_states, -1, np.int64),
@@ -132,6 +138,11 @@ def _expand(
     """Follow all edges of the frontier; return the new states, or (state, token, state after)."""
     num_tokens = label_table.shape[1]
     after = step(frontier[:, None], np.arange(num_tokens)[None]).reshape(-1)
+    if after.size and not 0 <= after.min() <= after.max() < len(found.labels):
+        raise RangeError(
+            f"a step must lead to 0 … {len(found.labels) - 1}; "
+            f"it gave {after.min()} … {after.max()}"
+        )
     labels = label_table[found.labels[frontier]].reshape(-1)
     found.edges += after.size
     fresh = np.flatnonzero(found.labels[after] < 0)

@@ -97,7 +97,7 @@ def growing_words(tables: LayerTables, radius: float, max_length: int) -> Iterat
 
 
 def _repeat(tables: LayerTables, x: int, j: int, radius: float, max_length: int) -> Word | None:
-    """Return u xⁿ outside of the radius, n smallest by bisection, u moving off a fixed point."""
+    """Return u xⁿ outside of the radius, n by bisection, u moving off a fixed point."""
     one = LayerTables(tables.a[:, j : j + 1], tables.b[:, j : j + 1], tables.start[j : j + 1])
     for prefix in (Word(), *(Word.of([y]) for y in range(tables.num_tokens))):
         low, high = 0, 1

@@ -11,12 +11,14 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from coset.core.errors import ConfigError
+from coset.core.errors import ConfigError, UnsupportedError
 from coset.ssm.cascade import Cascade, PhaseLayer
 from coset.ssm.witness.fading import FadingLayer, FadingStack
 from coset.ssm.witness.tables import LayerTables
 
 __all__ = ["LayerKind", "random_cascade", "random_fading_stack", "random_layer"]
+
+MAX_INCREMENTS = 2**24
 
 LayerKind = Literal["contracting", "unitary", "rotation", "mixed"]
 
@@ -104,8 +106,15 @@ def random_cascade(
 
     Raises:
         ConfigError: if a size is impossible.
+        UnsupportedError: if the highest layer has more than 2²⁴ increments.
     """
     _check(num_layers=num_layers, num_tokens=num_tokens, modulus=modulus, width=width)
+    size = modulus ** ((num_layers - 1) * width) * num_tokens * width
+    if size > MAX_INCREMENTS:
+        raise UnsupportedError(
+            f"a random cascade may have {MAX_INCREMENTS:,} increments a layer; these sizes give "
+            f"{size:,}; take fewer layers or a smaller modulus or width"
+        )
     layers: list[PhaseLayer] = []
     for level in range(num_layers):
         shape = (modulus ** (level * width), num_tokens, width)

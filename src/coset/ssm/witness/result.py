@@ -21,12 +21,12 @@ class TrackingWitness(Witness):
 
     Kinds: after both words, of different value, an exact model is in the "same state", or the
     states are "too close" for any decoder of that resolution; the second word makes the state
-    "unbounded", outside of the radius; or the model gives both the "same answer". Both words end
-    with the same token, so that a decoder that also sees the last token is fooled, too.
+    "unbounded", outside of the radius; or the model gives both the "same answer". Words that are
+    compared end with the same token, so that a decoder that also sees the last token is fooled.
 
     Attributes:
         kind: as above.
-        words: the two words, in power form; if unbounded, the first is a beginning of the second.
+        words: the two words, in power form; if unbounded, the second one alone matters.
         values: the group elements that they spell.
         group: the group's name.
         alphabet: the element of each token.
@@ -132,7 +132,8 @@ class WitnessSearch(Record):
     Attributes:
         witness: the witness, or ``None``.
         tried: one sentence for each method, in order.
-        proved: no witness exists: all states of an exact model were searched.
+        proved: no witness of any length exists: all states of an exact model were searched, and
+            all of its answers, if it gives any, are right.
         probe: accuracy on random words, for models that answer.
     """
 

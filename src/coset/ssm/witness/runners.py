@@ -198,6 +198,8 @@ class ModuleRunner:
             )
         self.model = model
         self.num_tokens = int(found)
+        weights = (*model.parameters(), *model.buffers())
+        self.device = weights[0].device if weights else torch.device("cpu")
         self.has_state = hasattr(model, "step") and hasattr(model, "start_state")
 
     @torch.no_grad()
@@ -210,7 +212,7 @@ class ModuleRunner:
         Returns:
             (B, T, n) float64.
         """
-        logits: Tensor = self.model(tokens)
+        logits: Tensor = self.model(tokens.to(self.device))
         return logits.detach().cpu().to(torch.float64)
 
     @torch.no_grad()
@@ -233,6 +235,7 @@ class ModuleRunner:
         rest = words if state is None else [_last(word) for word in words]
         state = self.model.start_state(len(words)) if state is None else state  # type: ignore
         for column in _columns(rest):
+            column = column.to(self.device)
             logits, state = self.model.step(column, state)  # type: ignore[operator]
         flat = flat_state(state)
         best = [None] * len(words) if logits is None else logits.argmax(-1).tolist()
@@ -244,7 +247,8 @@ class ModuleRunner:
         if not hasattr(self.model, "states") or not 1 <= length <= _MAX_PARALLEL:
             return None
         model: Any = self.model
-        states = model.states(torch.stack([word.tokens()[:-1] for word in words]))
+        tokens = torch.stack([word.tokens()[:-1] for word in words])
+        states = model.states(tokens.to(self.device))
         start = model.start_state(len(words))
         if not isinstance(states, list | tuple) or len(states) != len(start):
             return None
@@ -281,18 +285,19 @@ def _aligned(word: Word, size: int) -> Any:
 
 
 @torch.no_grad()
-def layer_tables(model: nn.Module) -> LayerTables | None:
+def layer_tables(runner: ModuleRunner) -> LayerTables | None:
     """Return the exact transitions of a one-layer module, if it shows them.
 
     Args:
-        model: a module with ``letters``, ``layer_transition`` and ``start_state``.
+        runner: of a module with ``letters``, ``layer_transition`` and ``start_state``.
 
     Returns:
         Its tables, or ``None`` if it has another number of layers or shows none.
     """
+    model = runner.model
     if len(getattr(model, "letters", "")) != 1 or not hasattr(model, "layer_transition"):
         return None
-    tokens = torch.arange(int(model.num_tokens))  # type: ignore[arg-type]
+    tokens = torch.arange(runner.num_tokens, device=runner.device)
     a, b = model.layer_transition(0, [], tokens)  # type: ignore[operator]
     start = flat_state(model.start_state(1))[0]  # type: ignore[operator]
     if a.shape != b.shape or start.shape != a.shape[1:]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from coset.core.errors import ConfigError
+from coset.core.errors import ConfigError, DomainError
 from coset.ssm.alphabet import Alphabet, as_group
 from coset.ssm.cascade import Cascade
 from coset.ssm.witness.black_box import GridSearch, compare, forget, nested_pairs, probe_lengths
@@ -51,7 +51,7 @@ def search_witness(
         model: a `Cascade`, something with ``.cascade``, `LayerTables`, `FadingStack`, or a torch
             module with ``forward(tokens)`` and, for more, ``step`` and ``start_state``.
         group: the group or its name.
-        num_layers: k, for a module that does not have ``letters``.
+        num_layers: k ≥ 1 of a module, if not as many as it has ``letters``.
         resolution: ε > 0: states at most so far apart count as one.
         radius: R > 0: a state larger than that counts as lost.
         max_length: words are no longer, ≥ 1.
@@ -67,6 +67,7 @@ def search_witness(
         DtypeError: if the model is none of these.
         DomainError: if a limit or the alphabet is impossible.
         RangeError: if alphabet and model disagree on the number of tokens.
+        ShapeError: if a module has fewer labels than the group has elements.
         ConfigError: if a level is unknown.
 
     Claims: ssm.C1, ssm.C2.
@@ -79,6 +80,8 @@ def search_witness(
     """
     if not levels or set(levels) - set("ABCD"):
         raise ConfigError(f"levels must be letters of 'ABCD'; given {levels!r}")
+    if num_layers is not None and num_layers < 1:
+        raise DomainError(f"num_layers must be ≥ 1; given {num_layers}")
     known = getattr(
         model, "num_tokens", getattr(getattr(model, "cascade", None), "num_tokens", None)
     )
@@ -160,14 +163,16 @@ def _search_module(
     found: TrackingWitness | None = None
     if "B" in levels:
         found = _layer_witness(runner, task, tried)
-    closed = False
-    grid = GridSearch(runner, task)
+    closed = proved = False
     if found is None and "A" in levels and runner.has_state:
+        grid = GridSearch(runner, task)
         pairs = itertools.islice(grid, _MAX_TRIALS)
         found = _first(runner, task, pairs, "A", "two words meet in one cell of the grid")
         closed = grid.closed and found is None
         size = f"all {grid.num_states:,}" if closed else f"{grid.num_states:,}"
-        tried.append(f"A: {size} states on a grid of {task.resolution:g}")
+        wrong = "" if grid.right else ", with wrong answers"
+        tried.append(f"A: {size} states on a grid of {task.resolution:g}{wrong}")
+        proved = closed and grid.exact and grid.right
     if found is None and not closed and "B" in levels and runner.has_state:
         found = forget(runner, task, tried)
     if found is None and not closed and "C" in levels:
@@ -181,7 +186,7 @@ def _search_module(
         tried.append(f"D: {probe.num_words} random words of {length} tokens")
         if found is None and words is not None:
             found = compare(runner, task, words, "D", "two random words")
-    return WitnessSearch(found, tuple(tried), proved=closed and grid.exact, probe=probe)
+    return WitnessSearch(found, tuple(tried), proved=proved and found is None, probe=probe)
 
 
 def _first(
@@ -203,7 +208,7 @@ def _layer_witness(
     runner: ModuleRunner, task: TrackingTask, tried: list[str]
 ) -> TrackingWitness | None:
     """Use the exact tables of a one-layer module, and run what they give through the module."""
-    tables = layer_tables(runner.model)
+    tables = layer_tables(runner)
     if tables is None:
         return None
     search = refute_layer(tables, task)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
-from coset.ssm.witness.words import Word
+from coset.ssm.witness.words import Word, power
 
-__all__ = ["LayerTables"]
+__all__ = ["LayerTables", "finite_numbers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +29,13 @@ class LayerTables:
         array([-1.])
     """
 
-    a: np.ndarray
-    b: np.ndarray
-    start: np.ndarray
+    a: np.ndarray = field(repr=False)
+    b: np.ndarray = field(repr=False)
+    start: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
         a, b, start = (
-            _numbers(value, name)
+            finite_numbers(value, name)
             for value, name in ((self.a, "a"), (self.b, "b"), (self.start, "start"))
         )
         if a.ndim != 2 or b.shape != a.shape:
@@ -69,16 +69,26 @@ class LayerTables:
 
         Complexity: O(rules · log count · d).
         """
+        updates = self._updates(word)
+        return updates[-1] if updates else self._identity()
+
+    def _identity(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones(self.width, complex), np.zeros(self.width, complex)
+
+    def _updates(self, word: Word) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the update of each rule of a word."""
         word.check(self.num_tokens)
-        identity = (np.ones(self.width, complex), np.zeros(self.width, complex))
         with np.errstate(over="ignore", invalid="ignore"):
-            return word.fold(lambda x: (self.a[x], self.b[x]), _compose, identity)
+            return word.fold_rules(lambda x: (self.a[x], self.b[x]), _compose, self._identity())
 
     def state(self, word: Word) -> np.ndarray:
         """Return the state after a word.
 
+        A power is taken as a walk from where it starts, h + (1 + A + … + Aⁿ⁻¹)(A h + B − h): a
+        state at a fixed point stays there, also where Aⁿ is beyond float64.
+
         Args:
-            word: any length.
+            word: any length; a coordinate that grows beyond float64 becomes infinite or NaN.
 
         Returns:
             (d,) complex128.
@@ -86,9 +96,21 @@ class LayerTables:
         Raises:
             RangeError: if a token is ≥ X.
         """
-        slope, shift = self.affine(word)
+        word.check(self.num_tokens)
+        updates, state = self._updates(Word(word.rules[:-1])), self.start
         with np.errstate(over="ignore", invalid="ignore"):
-            state: np.ndarray = slope * self.start + shift
+            for symbol, count in word.rules[-1] if word.rules else ():
+                slope, shift = (
+                    (self.a[symbol], self.b[symbol]) if symbol >= 0 else updates[-1 - symbol]
+                )
+                after = slope * state + shift
+                if count == 1:
+                    state = after
+                    continue
+                unit = (slope, np.ones(self.width, complex))
+                steps = power(unit, count, _compose, self._identity())[1]
+                walk = steps * (shift - (1 - slope) * state)
+                state = state + np.where(after == state, 0.0, walk)
         return state
 
 
@@ -98,7 +120,20 @@ def _compose(
     return second[0] * first[0], second[0] * first[1] + second[1]
 
 
-def _numbers(value: Any, name: str) -> np.ndarray:
+def finite_numbers(value: Any, name: str) -> np.ndarray:
+    """Return a read-only copy of an array of finite numbers.
+
+    Args:
+        value: array or tensor.
+        name: for the message.
+
+    Returns:
+        complex128, of the same shape.
+
+    Raises:
+        DtypeError: if it does not hold numbers.
+        DomainError: if one is infinite or NaN.
+    """
     if isinstance(value, Tensor):
         value = value.detach().cpu().resolve_conj().numpy()
     array = np.asarray(value)

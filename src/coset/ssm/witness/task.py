@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class TrackingTask:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise DomainError(f"{name} must be a positive number; given {value}")
-        if isinstance(self.max_length, bool) or self.max_length < 1:
+        length = self.max_length
+        if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
             raise DomainError(f"max_length must be an integer ≥ 1; given {self.max_length}")
 
     @property

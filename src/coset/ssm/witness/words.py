@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, RangeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, RangeError, UnsupportedError
 from coset.core.results import Record
 
 __all__ = ["Word", "power"]
@@ -22,9 +23,11 @@ Element = TypeVar("Element")
 # What `tokens` writes out at most: 800 MB of int64.
 MAX_EXPANDED = 10**8
 _MAX_TEXT = 200
+# A longer factor is kept as a rule: written out in each product, it would double at every level.
+_MAX_INLINE = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Word(Record):
     """A word over tokens 0 … X − 1, written with powers that may be nested and shared.
 
@@ -65,12 +68,14 @@ class Word(Record):
 
         Raises:
             RangeError: if a token is negative.
+            DtypeError: if a token is no integer.
         """
         top: list[tuple[int, int]] = []
         for token in tokens:
-            if token < 0:
-                raise RangeError(f"tokens must be ≥ 0; given {token}")
-            _append(top, int(token), 1)
+            number = _integer(token, "a token")
+            if number < 0:
+                raise RangeError(f"tokens must be ≥ 0; given {number}")
+            _append(top, number, 1)
         return cls((tuple(top),) if top else ())
 
     @classmethod
@@ -85,6 +90,7 @@ class Word(Record):
 
         Raises:
             DomainError: if an exponent is negative.
+            DtypeError: if an exponent is no integer.
         """
         places: dict[Rule, int] = {}
         rules: list[Rule] = []
@@ -96,7 +102,8 @@ class Word(Record):
                 rules.append(rule)
             return places[rule]
 
-        for word, count in parts:
+        for word, exponent in parts:
+            count = _integer(exponent, "an exponent")
             if count < 0:
                 raise DomainError(f"an exponent must be ≥ 0; given {count}")
             if count == 0 or not word.rules:
@@ -107,7 +114,7 @@ class Word(Record):
             last = _renamed(word.rules[-1], moved)
             if len(last) == 1:
                 _append(top, last[0][0], last[0][1] * count)
-            elif count == 1:
+            elif count == 1 and len(last) <= _MAX_INLINE:
                 for symbol, times in last:
                     _append(top, symbol, times)
             else:
@@ -164,6 +171,25 @@ class Word(Record):
             >>> (Word.of([3]) ** 10**9).fold(lambda x: x, lambda a, b: (a + b) % 7, 0)
             4
         """
+        found = self.fold_rules(letter, compose, identity)
+        return found[-1] if found else identity
+
+    def fold_rules(
+        self,
+        letter: Callable[[int], Element],
+        compose: Callable[[Element, Element], Element],
+        identity: Element,
+    ) -> list[Element]:
+        """Return the product of each rule in a monoid; the last one is the word's.
+
+        Args:
+            letter: as in `fold`.
+            compose: as there.
+            identity: as there.
+
+        Returns:
+            As many elements as rules.
+        """
         found: list[Element] = []
         for rule in self.rules:
             product = identity
@@ -171,7 +197,7 @@ class Word(Record):
                 base = letter(symbol) if symbol >= 0 else found[-1 - symbol]
                 product = compose(product, power(base, count, compose, identity))
             found.append(product)
-        return found[-1] if found else identity
+        return found
 
     def value(self, mul: np.ndarray, alphabet: Sequence[int] | np.ndarray, identity: int) -> int:
         """Return its product in a finite group (or monoid).
@@ -236,7 +262,12 @@ class Word(Record):
 
         Yields:
             int64 arrays; joined they are the word.
+
+        Raises:
+            DomainError: if the size is < 1.
         """
+        if size < 1:
+            raise DomainError(f"the size of a piece must be ≥ 1; given {size}")
         yield from self._pieces(len(self.rules) - 1, size, {})
 
     def _pieces(self, number: int, size: int, whole: dict[int, np.ndarray]) -> Iterator[np.ndarray]:
@@ -278,6 +309,9 @@ class Word(Record):
         text = self._text(len(self.rules) - 1) if self.rules else "the empty word"
         return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
 
+    def __repr__(self) -> str:
+        return f"<Word of {self.length:,} tokens: {self}>"
+
     def _text(self, number: int) -> str:
         shown: list[str] = []
         for symbol, count in self.rules[number]:
@@ -286,6 +320,13 @@ class Word(Record):
             if sum(map(len, shown)) > _MAX_TEXT:
                 break
         return " ".join(shown)
+
+
+def _integer(value: Any, name: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise DtypeError(f"{name} must be an integer; given {value!r}") from error
 
 
 def _append(top: list[tuple[int, int]], symbol: int, count: int) -> None:
