@@ -63,6 +63,14 @@ def test_an_untrained_stack_is_not_exact():
     assert not hard.certified
     assert hard.conflict is not None
     assert hard.conflict.values[0] != hard.conflict.values[1]
+    assert hard.conflict.words[0].last == hard.conflict.words[1].last
+    assert len(repr(hard)) < 2000
+
+
+def test_the_trivial_group_needs_no_layer():
+    hard = harden(compile_group("Z1").to_module("mlp"), "Z1")
+    assert hard.certified
+    assert (hard.entropy, hard.layers) == (0.0, ())
 
 
 class Junk(nn.Module):
@@ -118,7 +126,7 @@ def test_what_is_refused():
         harden(compile_group("S3").to_module("int"), "S3")
     with pytest.raises(DomainError, match="max_residual"):
         harden(model, "S3", max_residual=0.5)
-    for moduli in ((), (1, 2)):
+    for moduli in ((), (1, 2), (2.7, 3)):
         with pytest.raises(DomainError, match="moduli"):
             harden(model, "S3", moduli=moduli)
     with pytest.raises(DomainError, match="6 tokens"):

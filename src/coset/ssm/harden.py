@@ -8,7 +8,8 @@ apart, and check the integer cascade that results on all (state, token) pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,11 @@ from coset.ssm.snapping import (
     SnappedPhase,
     choose_phases,
     clean_states,
+    conditional_entropy,
     read_layer,
 )
 from coset.ssm.tracker import CompiledTracker
+from coset.ssm.witness.exact import with_common_end
 from coset.ssm.witness.finite import trace_labels
 from coset.ssm.witness.result import TrackingWitness
 from coset.ssm.witness.task import TrackingTask, default_alphabet, own_alphabet
@@ -63,8 +66,8 @@ class HardenedLayer:
     moduli: tuple[int, ...]
     residual: float
     radius_error: float
-    before: Tensor
-    after: Tensor
+    before: Tensor = field(repr=False)
+    after: Tensor = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +85,8 @@ class HardenedTracker:
     """
 
     group: Group
-    alphabet: np.ndarray
-    cascade: Cascade
+    alphabet: np.ndarray = field(repr=False)
+    cascade: Cascade = field(repr=False)
     layers: tuple[HardenedLayer, ...]
     entropy: float
     tracker: CompiledTracker | None
@@ -227,7 +230,7 @@ def harden(
     cascade = Cascade((), len(letters))
     states: list[np.ndarray] = []
     reports: list[HardenedLayer] = []
-    entropy = float("inf")
+    entropy = conditional_entropy(np.zeros(values.numel(), np.int64), values.numpy().reshape(-1))
     starts = list(model.start_state(1))
     for index, start in enumerate(starts):
         reading = read_layer(model, index, cascade, states, start, orders, max_residual)
@@ -245,7 +248,8 @@ def _orders(group: Group, moduli: Sequence[int] | None) -> tuple[int, ...]:
     if moduli is None:
         exponent = int(group.exponent)
         return tuple(m for m in range(2, exponent + 1) if exponent % m == 0)
-    found = tuple(sorted({int(m) for m in moduli}))
+    whole = all(isinstance(m, Integral) for m in moduli)
+    found = tuple(sorted({int(m) for m in moduli})) if whole else ()
     if not found or found[0] < 2:
         raise DomainError(f"moduli must be integers ≥ 2; given {tuple(moduli)}")
     return found
@@ -316,4 +320,5 @@ def _certify(
     if found.conflict is None:
         return CompiledTracker.from_cascade(group, letters, cascade), None
     reason = "the hardened layers merge two values"
-    return None, task.witness("same state", found.conflict, "A", reason, distance=0.0)
+    words = with_common_end(found.conflict)
+    return None, task.witness("same state", words, "A", reason, distance=0.0)

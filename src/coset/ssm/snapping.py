@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class SnappedPhase:
 
     coordinate: int
     order: int
-    increments: np.ndarray
+    increments: np.ndarray = field(repr=False)
     residual: float
 
 
@@ -55,8 +55,8 @@ class LayerReading:
         start: (d,) the state before the first token.
     """
 
-    multipliers: np.ndarray
-    shifts: np.ndarray
+    multipliers: np.ndarray = field(repr=False)
+    shifts: np.ndarray = field(repr=False)
     phases: tuple[SnappedPhase, ...]
     centers: np.ndarray
     start: np.ndarray
@@ -85,8 +85,8 @@ def snap_phases(
     found: list[SnappedPhase] = []
     turns = np.angle(multipliers) / (2 * np.pi)
     for j in range(multipliers.shape[-1]):
-        if np.abs(multipliers[..., j]).min(initial=np.inf) < _LEAST_RADIUS:
-            continue
+        if not np.abs(multipliers[..., j]).min(initial=np.inf) >= _LEAST_RADIUS:
+            continue  # also where one is NaN
         for order in orders:
             nearest = np.round(turns[..., j] * order)
             off = float(np.abs(turns[..., j] * order - nearest).max(initial=0.0))
@@ -132,7 +132,9 @@ def read_layer(
     shape = (len(reach), num_tokens, a.shape[-1])
     turning = np.conj(1 - a)
     weight = (np.abs(turning) ** 2).sum(axis=0)
-    centers = np.where(weight > 1e-6, (b * turning).sum(axis=0) / np.maximum(weight, 1e-6), 0.0)
+    with np.errstate(invalid="ignore"):  # a diverged model's NaN stays NaN, and is left out
+        mean = (b * turning).sum(axis=0) / np.maximum(weight, 1e-6)
+    centers = np.where(weight > 1e-6, mean, 0.0)
     own = start.detach().cpu().resolve_conj().to(torch.complex128).numpy().reshape(-1)
     return LayerReading(
         multipliers=a.reshape(shape),
