@@ -1,28 +1,15 @@
-"""C1b, C2b, C6, C6b, C8: they hold, near misses are caught, and their parts do what they say."""
+"""C6, C6b, C8: the parts of their judges do what they say; test_claims.py judges them."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-import coset.ssm.claims.impossible
-import coset.ssm.claims.return_maps  # noqa: F401
-from coset.core.claims import find_claim
-from coset.core.judging import judge
 from coset.ssm.claims.parity import _tracks_parity as tracks_parity
 from coset.ssm.claims.parity import finite_layers, parity_words
 from coset.ssm.claims.return_maps import fixing_maps
 
 pytestmark = pytest.mark.claim
-
-
-@pytest.mark.parametrize("id", ["ssm.C1b", "ssm.C2b", "ssm.C6", "ssm.C6b", "ssm.C8"])
-def test_each_claim_holds_and_its_near_misses_are_caught(id):
-    judged = judge(find_claim(id))
-    assert judged.seen == judged.expected, (judged.problem, judged.result)
-    for outcome in judged.mutants:
-        assert outcome.passed, outcome
-    assert len(judged.mutants) >= 3
 
 
 def test_the_list_of_finite_layers_is_whole():

@@ -119,7 +119,7 @@ def C8(
 
 
 def _point_sets(number: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Give integer points in general position inside random subspaces, shifted."""
+    """Give random integer points inside random subspaces, shifted."""
     for _ in range(number):
         d, rank, n = (
             int(torch.randint(low, high, (), generator=generator))

@@ -84,7 +84,7 @@ def witness_reading(rows: Rows, folders: Sequence[Path]) -> Figure:
         if row["kind"] == "reading" and row["tokens_left"] <= _LAST:
             point = (row["tokens_left"], row["distance"])
             found[row["group"], row["num_layers"]].append(point)
-    deepest = {group: (group, depth) for group, depth in found}
+    deepest = {group: (group, depth) for group, depth in sorted(found, key=lambda key: key[1])}
     with style():
         figure = Figure(figsize=(5.0, 4.4))
         axes = figure.subplots()
