@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -105,7 +106,13 @@ def test_pictures(made, tmp_path, draw):
     assert "S4" in text
     again = tmp_path / "again.svg"
     save_svg(draw(made[0], [made[1]]), again)
-    assert again.read_bytes() == path.read_bytes()
+    assert _unnamed(again.read_text(encoding="utf-8")) == _unnamed(text)
+
+
+def _unnamed(svg):
+    """Return the picture without names of clip paths: these hash all digits of a layout, of which
+    the last depend on where Python put the objects."""
+    return re.sub(r"\bp[0-9a-f]{10}\b", "clip", svg)
 
 
 def test_what_the_pictures_say(made):
