@@ -1,27 +1,45 @@
-"""Draw the README's picture from the rows of an experiment: ``python docs/picture.py``."""
+"""Draw the READMEs' pictures from the rows of experiments: ``python docs/picture.py``."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from coset.core.files import read_json
 from coset.lab.figure_style import save_svg, style
 from coset.lab.records import rows_of
 from coset.lab.runner import run_preset
 from coset.lab.store import RunStore
 from coset.sharing.figures import particle_lines
+from coset.ssm.figures import near_solution_lengths, series_diagram
 
-PICTURE = Path(__file__).parent / "images" / "overview.svg"
+DOCS = Path(__file__).parent
+
+
+def small_rows(experiment: str) -> list[dict[str, Any]]:
+    """Return the rows of an experiment's smoke preset, run in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return rows_of(run_preset(experiment, "smoke", store=RunStore(Path(folder))))
+
+
+def stored_rows(experiment: str) -> list[dict[str, Any]]:
+    """Return the rows that `docs/results.py` exported."""
+    stored = read_json(DOCS / "results" / f"{experiment}.cpu.json")
+    return [stored["in_every_row"] | row for row in stored["rows"]]
 
 
 def main() -> None:
-    """Run the small experiment in a folder of its own and draw its first picture."""
-    with tempfile.TemporaryDirectory() as folder:
-        records = run_preset("sharing.particles", "smoke", store=RunStore(Path(folder)))
-        PICTURE.parent.mkdir(exist_ok=True)
+    """Draw each picture."""
+    pictures = {
+        "overview": (particle_lines, small_rows("sharing.particles")),
+        "ssm_series": (series_diagram, stored_rows("ssm.compile")),
+        "ssm_near_solution": (near_solution_lengths, stored_rows("ssm.near-solution")),
+    }
+    for name, (draw, rows) in pictures.items():
         with style():
-            save_svg(particle_lines(rows_of(records), []), PICTURE)
-    print(f"written: {PICTURE.name}")
+            save_svg(draw(rows, []), DOCS / "images" / f"{name}.svg")
+        print(f"written: {name}.svg")
 
 
 if __name__ == "__main__":
