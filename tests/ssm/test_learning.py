@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from coset.core.errors import (
     DtypeError,
     NotConvergedError,
     RangeError,
+    ShapeError,
+    UnavailableError,
     UnsupportedError,
 )
 from coset.core.results import Certificate, Record, Status
@@ -237,6 +241,12 @@ def test_a_learned_tracker_is_a_module(learned):
         ({"moduli": ()}, DomainError),
         ({"moduli": (1, 2)}, DomainError),
         ({"moduli": (2.5,)}, DomainError),
+        ({"moduli": "abc"}, DomainError),
+        ({"moduli": 3}, DomainError),
+        ({"moduli": (None,)}, DomainError),
+        ({"moduli": (2, 10**9)}, DomainError),
+        ({"num_coordinates": 7}, DomainError),
+        ({"recipe": "fast"}, DtypeError),
     ],
 )
 def test_impossible_settings_are_refused(wrong, error):
@@ -256,3 +266,68 @@ def test_progress_is_told_and_can_stop_learning():
         learn_tracker("S3", generator=seeded(), progress=watch)
     assert told[0][2].startswith("layer 1, try 1")
     assert 0 < told[0][0] < told[2][0] <= 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_iterations": 2.5},
+        {"num_tries": True},
+        {"first_length": 2.5},
+        {"first_length": 25},
+        {"slack": math.nan},
+        {"slack": -1.0},
+        {"learning_rate": "fast"},
+        {"clip_norm": math.inf},
+    ],
+)
+def test_impossible_recipes_are_refused(wrong):
+    with pytest.raises(DomainError, match=next(iter(wrong))):
+        Recipe(**wrong)
+
+
+def test_what_cannot_be_certified_is_said():
+    parity = MachineWords([[0, 1], [1, 0]])
+    layer = PhaseLayer((2,), np.array([[[0], [1]]]))
+    cascade, machine = Cascade((layer,), 2), (parity.table, parity.labels)
+    assert certify(cascade, [0, 1], *machine, 0).verify()
+    for decoder in ([0], [0, 1, 1], [0.0, 1.0]):
+        with pytest.raises(ShapeError, match="each of 2 codes"):
+            certify(cascade, decoder, *machine, 0)
+    with pytest.raises(RangeError, match="start"):
+        certify(cascade, [0, 1], *machine, 7)
+    resets = PhaseLayer((2,), layer.increments, np.array([[[-1], [0]]]))
+    with pytest.raises(UnsupportedError, match="resets"):
+        certify(Cascade((resets,), 2), [0, 1], *machine, 0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"decoder": torch.zeros(1, dtype=torch.int64)},
+        {"labels": torch.zeros(2, dtype=torch.int64)},
+        {"table": torch.full((6, 6), 9)},
+        {"start": 6},
+        {"increments": ()},
+    ],
+)
+def test_a_damaged_certificate_does_not_verify(learned, damage):
+    certificate = learned.certificate("S3")
+    assert not dataclasses.replace(certificate, **damage).verify()
+
+
+def test_long_tables_are_not_printed(learned):
+    assert "array" not in repr(learned)
+    assert "tensor" not in repr(learned.certificate("S3"))
+
+
+def test_the_words_learned_from_name_the_group(learned):
+    words = GroupWords("S3")
+    tokens, labels = words.sample(2, 30, seeded(6))
+    assert torch.equal(learned.to_module(words).track(tokens), labels)
+
+
+def test_a_compiler_switched_off_is_said(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    with pytest.raises(UnavailableError, match="NUMBA_DISABLE_JIT"):
+        learn_tracker(MachineWords([[0, 1], [1, 0]]), generator=seeded())

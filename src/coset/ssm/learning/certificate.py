@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError
+from coset.core.errors import CosetError, DomainError, ShapeError, UnsupportedError
 from coset.core.results import Certificate
 from coset.ssm.cascade import Cascade, PhaseLayer
+from coset.ssm.learning.sources import MachineWords
 
 __all__ = ["LearnedCertificate", "certify"]
 
@@ -37,23 +38,29 @@ class LearnedCertificate(Certificate):
     num_pairs: int
     counterexample: tuple[int, ...] | None
     moduli: tuple[tuple[int, ...], ...]
-    increments: tuple[Tensor, ...]
-    decoder: Tensor
-    table: Tensor
-    labels: Tensor
+    increments: tuple[Tensor, ...] = field(repr=False)
+    decoder: Tensor = field(repr=False)
+    table: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
     start: int
 
     def verify(self) -> bool:
         """Search again, from the stored tables only.
 
         Returns:
-            Whether the decoder is right after every word.
+            Whether the decoder is right after every word; not if a table is damaged.
         """
-        pairs = zip(self.moduli, self.increments, strict=True)
-        layers = tuple(PhaseLayer(m, added.numpy()) for m, added in pairs)
-        cascade = Cascade(layers, self.table.shape[1])
-        machine = self.table.numpy(), self.labels.numpy(), self.start
-        return _search(cascade, self.decoder.numpy(), *machine)[1] is None
+        try:
+            machine = MachineWords(self.table.numpy(), self.labels.numpy(), self.start)
+            layers = tuple(
+                PhaseLayer(m, added.numpy())
+                for m, added in zip(self.moduli, self.increments, strict=True)
+            )
+            cascade = Cascade(layers, machine.num_tokens)
+            decoder = _check_decoder(self.decoder.numpy(), cascade)
+        except (CosetError, ValueError):
+            return False
+        return _search(cascade, decoder, machine)[1] is None
 
     def explain(self) -> str:
         """Say what was checked.
@@ -86,16 +93,27 @@ def certify(
 
     Raises:
         DomainError: if the alphabets differ.
+        UnsupportedError: if a layer has resets, which the certificate does not store.
+        ShapeError: if a table or the decoder has another shape.
+        DtypeError: if one does not hold integers.
+        RangeError: if a state or a label of the machine is out of range.
 
     Complexity:
         O(reachable pairs · X · phases).
     """
-    if table.shape[1] != cascade.num_tokens:
+    machine = MachineWords(table, labels, start)
+    if machine.num_tokens != cascade.num_tokens:
         raise DomainError(
             f"the certificate needs the alphabet of the words that were learned from, "
-            f"{cascade.num_tokens} tokens; given {table.shape[1]}"
+            f"{cascade.num_tokens} tokens; given {machine.num_tokens}"
         )
-    num_pairs, word = _search(cascade, decoder, table, labels, start)
+    if any(layer.resets is not None for layer in cascade.layers):
+        raise UnsupportedError(
+            "the certificate is for layers that only add; a layer of this cascade resets; give a "
+            "cascade that was learned"
+        )
+    decoder = _check_decoder(decoder, cascade)
+    num_pairs, word = _search(cascade, decoder, machine)
     return LearnedCertificate(
         holds=word is None,
         num_pairs=num_pairs,
@@ -103,16 +121,27 @@ def certify(
         moduli=tuple(layer.moduli for layer in cascade.layers),
         increments=tuple(torch.from_numpy(layer.increments.copy()) for layer in cascade.layers),
         decoder=torch.from_numpy(decoder.copy()),
-        table=torch.from_numpy(np.array(table, dtype=np.int64)),
-        labels=torch.from_numpy(np.array(labels, dtype=np.int64)),
-        start=int(start),
+        table=torch.from_numpy(machine.table.copy()),
+        labels=torch.from_numpy(machine.labels.copy()),
+        start=machine.start,
     )
 
 
+def _check_decoder(decoder: np.ndarray, cascade: Cascade) -> np.ndarray:
+    decoder = np.asarray(decoder)
+    if decoder.shape != (cascade.num_codes,) or decoder.dtype.kind not in "iu":
+        raise ShapeError(
+            f"the decoder must hold one integer label for each of {cascade.num_codes} codes; given "
+            f"{decoder.dtype} of shape {decoder.shape}"
+        )
+    return decoder.astype(np.int64)
+
+
 def _search(
-    cascade: Cascade, decoder: np.ndarray, table: np.ndarray, labels: np.ndarray, start: int
+    cascade: Cascade, decoder: np.ndarray, machine: MachineWords
 ) -> tuple[int, tuple[int, ...] | None]:
     """Return how many (pair, token) were looked at, and a shortest wrong word or ``None``."""
+    table, labels, start = machine.table, machine.labels, machine.start
     num_states, num_tokens = table.shape
     tokens = np.arange(num_tokens)
     frontier = np.array([start], dtype=np.int64)  # pair = code · S + state; code 0 begins

@@ -20,7 +20,7 @@ from coset.core.errors import DomainError
 from coset.ssm.cascade import Cascade
 from coset.ssm.learning.recipe import Recipe
 from coset.ssm.learning.selection import ScoringWords, align, conditional_entropy, snap
-from coset.ssm.learning.sources import WordSource
+from coset.ssm.learning.sources import WordSource, draw_words
 from coset.ssm.learning.stage import Foundation, Progress
 
 __all__ = ["Gate", "Hardened", "JointRestarts", "harden_restarts", "train_jointly"]
@@ -44,7 +44,7 @@ class JointRestarts(nn.Module):
         generator: of the random start.
 
     Raises:
-        DomainError: if the gate is unknown or the modulus below 2.
+        DomainError: if the gate is unknown, or the modulus or the number of restarts impossible.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class JointRestarts(nn.Module):
             raise DomainError(f"gate must be one of {get_args(Gate)}; given {gate!r}")
         if modulus < 2:
             raise DomainError(f"modulus must be at least 2; given {modulus}")
+        if num_restarts < 1:
+            raise DomainError(f"num_restarts must be at least 1; given {num_restarts}")
         self.modulus, self.gate, self.num_tokens = modulus, gate, num_tokens
 
         def normal(scale: float, *shape: int) -> nn.Parameter:
@@ -203,7 +205,7 @@ def train_jointly(
     losses = []
     for step, length in enumerate(lengths):
         words = max(8, recipe.tokens_per_batch // length)
-        tokens, labels = source.sample(words, length, generator)
+        tokens, labels = map(torch.from_numpy, draw_words(source, words, length, generator))
         logits, angles = restarts(tokens)
         chosen = logits.log_softmax(-1).gather(-1, labels.expand(num_restarts, -1, -1)[..., None])
         loss = -chosen.mean((1, 2, 3))
@@ -231,7 +233,7 @@ def _clip(restarts: JointRestarts, norm: float) -> None:
         g *= scale.reshape(-1, *[1] * (g.ndim - 1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hardened:
     """A snapped restart.
 

@@ -1,8 +1,10 @@
 """Vectors of sixteen float32 inside numba kernels: what one restart a lane needs, and no more.
 
 Numba has no vector type, and its compiler does not vectorize loops of sixteen whose arrays it
-cannot tell apart; explicit vectors make the gradient step four to ten times faster. On machines
-with shorter registers the compiler splits them.
+cannot tell apart: a gradient step with explicit vectors takes a fifth of the time of one with loops
+over the lanes (measured on x86-64 with AVX-512). Where registers are shorter the compiler splits
+the vectors. A machine without fused multiply-add rounds otherwise, so that the same seed may train
+otherwise there.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,misc"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class LearnedTracker:
     """
 
     cascade: Cascade
-    decoder: np.ndarray
+    decoder: np.ndarray = field(repr=False)
     report: LearningReport
 
     @property
@@ -74,7 +74,8 @@ class LearnedTracker:
         """Return the cascade as a tracker of a group, with all that a compiled one can do.
 
         Args:
-            group: a `coset.groups.Group` whose running products the labels are.
+            group: a group whose running products the labels are, or the `GroupWords` that made
+                them.
             alphabet: as in `certificate`.
 
         Returns:
@@ -86,7 +87,7 @@ class LearnedTracker:
         """
         from coset.ssm.tracker import CompiledTracker
 
-        words = GroupWords(group, alphabet)
+        words = group if isinstance(group, GroupWords) else GroupWords(group, alphabet)
         return CompiledTracker.from_cascade(words.group, words.alphabet, self.cascade)
 
     def to_module(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 from coset.core.errors import DomainError
 
@@ -55,19 +56,24 @@ class Recipe:
     score_tokens: int = 12_288
 
     def __post_init__(self) -> None:
-        counts = ("num_iterations", "last_length", "tokens_per_batch", "num_tries", "num_stages")
-        for name in (*counts, "score_length", "score_tokens"):
-            if getattr(self, name) < 1:
-                raise DomainError(f"{name} must be at least 1; given {getattr(self, name)}")
+        names = ("num_iterations", "last_length", "tokens_per_batch", "num_tries", "num_stages")
+        counts = (*names, "score_length", "score_tokens")
+        for name in counts if self.first_length is None else (*counts, "first_length"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise DomainError(f"{name} must be an integer ≥ 1; given {value!r}")
         for name in ("learning_rate", "clip_norm", "least_gain", "exact", "readout_scale"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise DomainError(f"{name} must be a number > 0; given {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise DomainError(f"{name} must be a finite number > 0; given {value!r}")
+        if not 0 <= self.slack < math.inf:
+            raise DomainError(f"slack must be a finite number ≥ 0; given {self.slack}")
         if not 0 <= self.growth_begin < self.growth_end <= 1:
             raise DomainError(
                 f"0 ≤ growth_begin < growth_end ≤ 1 must hold; given {self.growth_begin} and "
                 f"{self.growth_end}"
             )
-        if self.first_length is not None and not 1 <= self.first_length <= self.last_length:
+        if self.first_length is not None and self.first_length > self.last_length:
             raise DomainError(
                 f"first_length must lie in 1 … last_length = {self.last_length}; given "
                 f"{self.first_length}"

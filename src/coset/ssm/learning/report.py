@@ -34,7 +34,9 @@ class StageReport(Record):
 
 @dataclass(frozen=True)
 class LearningReport(Solution):
-    """How learning went; `value` is H(y | state) in nats of what was learned, on fresh words.
+    """How learning went; `value` is H(y | state) in nats of what was learned.
+
+    It is counted on words of no gradient; stored words that are held out also chose the layers.
 
     Attributes:
         stages: one report a stage, bottom to top; the last one of a failure kept nothing.

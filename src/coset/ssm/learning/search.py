@@ -16,6 +16,7 @@ from coset.ssm.learning.learned import LearnedTracker
 from coset.ssm.learning.recipe import Recipe
 from coset.ssm.learning.report import LearningReport, StageReport
 from coset.ssm.learning.selection import (
+    LARGEST_MODULUS,
     Choice,
     ScoringWords,
     candidate_moduli,
@@ -29,6 +30,8 @@ __all__ = ["learn_tracker"]
 
 # Words are drawn for telling so many states apart in each state below, at most.
 _MOST_STATES = 64
+# Choosing tries every set of useful coordinates and moduli: (moduli + 1)^coordinates of a restart.
+_MOST_COORDINATES = 6
 
 
 def learn_tracker(
@@ -53,10 +56,10 @@ def learn_tracker(
 
     Args:
         words_or_source: a `WordSource`; or (tokens, labels), (N, L) integers each; or a group.
-        moduli: to which roots of unity angles are snapped (with their divisors), each ≥ 2;
+        moduli: to which roots of unity angles are snapped (with their divisors), each 2 … 1024;
             ``None`` tries 2 … 8.
         restarts: per stage and try; filled up to a multiple of 16.
-        num_coordinates: d, phases of one layer while it trains; unused ones are dropped. With 1
+        num_coordinates: d ≤ 6, phases of one layer while it trains; unused ones are dropped. With 1
             the layers are those of a composition series, more than needed.
         recipe: the other settings.
         generator: of words and starts.
@@ -67,8 +70,10 @@ def learn_tracker(
         then it holds the layers so far, as for a group that is not solvable.
 
     Raises:
-        DtypeError: if the words are none of these.
+        DtypeError: if the words are none of these, or a setting has the wrong type.
         DomainError: if a number is out of its range.
+        RangeError: if the source gives tokens or labels out of range.
+        ShapeError: if it gives other words than were asked for.
 
     Claims: ssm.C10.
 
@@ -79,8 +84,8 @@ def learn_tracker(
         >>> learned.cascade.moduli, str(learned.report.status)
         ((2,), 'solved')
     """
+    _check(moduli, restarts, num_coordinates, recipe)
     source, recipe = as_source(words_or_source), recipe or Recipe()
-    _check(moduli, restarts, num_coordinates)
     search = _Search(
         source, recipe, candidate_moduli(moduli), restarts, num_coordinates, generator, progress
     )
@@ -101,16 +106,30 @@ def learn_tracker(
     return LearnedTracker(foundation.cascade, _decoder(foundation, counts[:, 0]), report)
 
 
-def _check(moduli: Sequence[int] | None, restarts: int, num_coordinates: int) -> None:
+def _check(
+    moduli: Sequence[int] | None, restarts: int, num_coordinates: int, recipe: Recipe | None
+) -> None:
+    if not (recipe is None or isinstance(recipe, Recipe)):
+        raise DtypeError(f"recipe must be a Recipe; given {type(recipe).__name__}")
     for name, value in (("restarts", restarts), ("num_coordinates", num_coordinates)):
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise DtypeError(f"{name} must be an integer; given {type(value).__name__}")
         if value < 1:
             raise DomainError(f"{name} must be at least 1; given {value}")
-    if moduli is not None and (
-        len(moduli) == 0 or any(isinstance(m, float) or m < 2 for m in moduli)
-    ):
-        raise DomainError(f"moduli must be integers ≥ 2, at least one; given {tuple(moduli)}")
+    if num_coordinates > _MOST_COORDINATES:
+        raise DomainError(
+            f"num_coordinates must be at most {_MOST_COORDINATES}; given {num_coordinates}; more "
+            f"layers do the same"
+        )
+    if moduli is None:
+        return
+    if not isinstance(moduli, Sequence | np.ndarray) or isinstance(moduli, str) or not len(moduli):
+        raise DomainError(f"moduli must be integers from 2 to {LARGEST_MODULUS}; given {moduli!r}")
+    for m in moduli:
+        if not isinstance(m, int | np.integer) or not 2 <= m <= LARGEST_MODULUS:
+            raise DomainError(
+                f"moduli must be integers from 2 to {LARGEST_MODULUS}; given {m!r} among them"
+            )
 
 
 @dataclass(frozen=True)

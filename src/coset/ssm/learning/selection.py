@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from coset.ssm.learning.recipe import Recipe
-from coset.ssm.learning.sources import WordSource
+from coset.ssm.learning.sources import WordSource, draw_words
 from coset.ssm.learning.stage import Foundation
 
 __all__ = [
+    "LARGEST_MODULUS",
     "Choice",
     "ScoringWords",
     "align",
@@ -27,6 +27,7 @@ __all__ = [
 
 # Unknown moduli are sought among these.
 SEARCHED = (2, 3, 4, 5, 6, 7, 8)
+LARGEST_MODULUS = 1024
 
 
 def candidate_moduli(moduli: Sequence[int] | None) -> tuple[int, ...]:
@@ -45,7 +46,7 @@ def candidate_moduli(moduli: Sequence[int] | None) -> tuple[int, ...]:
         (2, 3, 4)
     """
     given = SEARCHED if moduli is None else tuple(moduli)
-    return tuple(sorted({d for m in given for d in range(2, m + 1) if m % d == 0}))
+    return tuple(sorted({d for m in given for d in range(2, int(m) + 1) if m % d == 0}))
 
 
 def conditional_entropy(counts: np.ndarray) -> float:
@@ -71,9 +72,9 @@ def conditional_entropy(counts: np.ndarray) -> float:
     return max(0.0, float(found / total))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoringWords:
-    """Words that no gradient has seen; their second half is counted.
+    """Words drawn apart from those of training; their second half is counted.
 
     Attributes:
         tokens: (B, T) int64.
@@ -103,8 +104,7 @@ class ScoringWords:
         length = min(recipe.score_length, longest)
         needed = max(recipe.score_tokens, 16 * num_states * source.num_labels)
         num_words = -(-needed // (length - length // 2))
-        words: tuple[Tensor, Tensor] = source.sample(num_words, length, generator, fresh=True)
-        tokens, labels = (np.ascontiguousarray(w.numpy()) for w in words)
+        tokens, labels = draw_words(source, num_words, length, generator, fresh=True)
         return cls(tokens, labels, length // 2, source.num_labels)
 
     @property
@@ -140,7 +140,7 @@ class ScoringWords:
         return counts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice:
     """A snapped coordinate set of one restart.
 

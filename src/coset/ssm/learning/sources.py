@@ -12,8 +12,9 @@ from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.groups import Group
 from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.cascade import check_tokens
+from coset.ssm.layers import check_size
 
-__all__ = ["GroupWords", "MachineWords", "StoredWords", "WordSource", "as_source"]
+__all__ = ["GroupWords", "MachineWords", "StoredWords", "WordSource", "as_source", "draw_words"]
 
 
 @runtime_checkable
@@ -39,10 +40,11 @@ class WordSource(Protocol):
             num_words: B ≥ 1.
             length: T ≥ 1, at most `max_length`.
             generator: of random numbers.
-            fresh: whether the words must be none that training may have seen.
+            fresh: whether the words are for choosing and judging: a source of stored words then
+                gives some that training never gets, and fewer if it has not so many.
 
         Returns:
-            tokens and labels, (B, T) int64 each; a source of stored words may return fewer words.
+            tokens and labels, (B, T) int64 each, in 0 … X − 1 and 0 … K − 1.
         """
         ...
 
@@ -52,7 +54,7 @@ class MachineWords:
 
     Args:
         table: (S, X) integers: the state after each state and token.
-        labels: (S,) integers ≥ 0 that are seen in each state; by default the state itself.
+        labels: (S,) integers in 0 … S − 1, seen in each state; by default the state itself.
         start: the state before the first token.
 
     Raises:
@@ -70,8 +72,8 @@ class MachineWords:
     max_length: int | None = None
 
     def __init__(self, table: np.ndarray, labels: np.ndarray | None = None, start: int = 0) -> None:
-        table = np.asarray(table)
-        labels = np.arange(len(table)) if labels is None else np.asarray(labels)
+        table = _array(table, "table")
+        labels = np.arange(len(table)) if labels is None else _array(labels, "labels")
         if table.dtype.kind not in "iu" or labels.dtype.kind not in "iu":
             raise DtypeError(
                 f"table and labels must be integers; given {table.dtype} and {labels.dtype}"
@@ -81,10 +83,15 @@ class MachineWords:
                 f"the table must have shape (states, tokens), neither 0, and the labels (states,); "
                 f"given {table.shape} and {labels.shape}"
             )
-        if table.min() < 0 or table.max() >= len(table) or not 0 <= start < len(table):
-            raise RangeError(f"states and start must lie in 0 … {len(table) - 1}; one does not")
-        if labels.min() < 0:
-            raise RangeError(f"labels must be at least 0; given {int(labels.min())}")
+        if isinstance(start, bool) or not isinstance(start, int | np.integer):
+            raise DtypeError(f"start must be an integer; given {start!r}")
+        for name, values in (("states", table), ("labels", labels), ("start", np.array([start]))):
+            wrong = values[(values < 0) | (values >= len(table))]
+            if wrong.size:
+                raise RangeError(
+                    f"{name} must lie in 0 … {len(table) - 1} for {len(table)} states; given "
+                    f"{int(wrong[0])}; number them without gaps"
+                )
         self.table = np.ascontiguousarray(table, dtype=np.int64)
         self.labels = np.ascontiguousarray(labels, dtype=np.int64)
         self.start = int(start)
@@ -95,26 +102,31 @@ class MachineWords:
         """Return the labels of words.
 
         Args:
-            tokens: (B, T) int64 in 0 … X − 1.
+            tokens: (…, T) int64 in 0 … X − 1.
 
         Returns:
-            (B, T) int64.
+            (…, T) int64, on the CPU.
 
         Raises:
             RangeError: if a token is out of range.
+            ShapeError: if they have no time.
         """
         from coset.ssm.learning.kernels import run_table  # loads numba
 
-        words = check_tokens(tokens, self.num_tokens).contiguous().numpy()
+        tokens = check_tokens(tokens, self.num_tokens).cpu()
+        if tokens.ndim < 1:
+            raise ShapeError("tokens must have shape (…, T); given a single number")
+        words = tokens.reshape(-1, max(1, tokens.shape[-1])).contiguous().numpy()
         states = np.empty_like(words)
         run_table(self.table, words, self.start, states)
-        return torch.from_numpy(self.labels[states])
+        return torch.from_numpy(self.labels[states]).reshape(tokens.shape)
 
     def sample(
         self, num_words: int, length: int, generator: torch.Generator | None, *, fresh: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Return uniformly random words and their labels, as `WordSource.sample`."""
-        tokens = torch.randint(self.num_tokens, (num_words, length), generator=generator)
+        size = check_size("num_words", num_words, 0), check_size("length", length, 0)
+        tokens = torch.randint(self.num_tokens, size, generator=generator)
         return tokens, self.label(tokens)
 
 
@@ -179,7 +191,16 @@ class StoredWords:
         """Return beginnings of stored words, drawn with replacement, as `WordSource.sample`.
 
         Fresh words are all those held out, each once, at most `num_words`.
+
+        Raises:
+            DomainError: if they are to be longer than the stored words.
         """
+        check_size("num_words", num_words, 0)
+        if check_size("length", length, 0) > self.tokens.shape[1]:
+            raise DomainError(
+                f"words may have at most the {self.tokens.shape[1]} tokens of the stored ones; "
+                f"given {length}"
+            )
         split = len(self.tokens) - self.num_held_out
         if fresh:
             chosen = torch.arange(split, len(self.tokens))[:num_words]
@@ -196,6 +217,58 @@ def _numbers(values: Tensor, name: str) -> Tensor:
             f"largest is {int(values.max())}; renumber them"
         )
     return check_tokens(values, max(1, values.numel())).contiguous()
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.atleast_1d(np.asarray(values))
+    except ValueError as error:
+        raise ShapeError(f"{name} must have rows of one length; {error}") from error
+
+
+def draw_words(
+    source: WordSource,
+    num_words: int,
+    length: int,
+    generator: torch.Generator | None,
+    *,
+    fresh: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return words of any source, checked: compiled code indexes tables with them unchecked.
+
+    Args:
+        source: the source.
+        num_words: B.
+        length: T.
+        generator: of random numbers.
+        fresh: as in `WordSource.sample`.
+
+    Returns:
+        tokens and labels, (B, T) int64 each and contiguous; with `fresh` there may be fewer words.
+
+    Raises:
+        ShapeError: if the source returns other shapes.
+        DtypeError: if it returns no integer tensors.
+        RangeError: if a token or a label is out of range.
+    """
+    words = source.sample(num_words, length, generator, fresh=fresh)
+    checked = []
+    for name, values, most in zip(
+        ("tokens", "labels"), words, (source.num_tokens, source.num_labels), strict=True
+    ):
+        try:
+            values = check_tokens(values, most)
+        except (DtypeError, RangeError) as error:
+            raise type(error)(f"the source's {name}: {error}") from error
+        checked.append(np.ascontiguousarray(values.cpu().numpy()))
+    tokens, labels = checked
+    allowed = range(1, num_words + 1) if fresh else (num_words,)
+    if tokens.shape != labels.shape or tokens.shape[1:] != (length,) or len(tokens) not in allowed:
+        raise ShapeError(
+            f"a source must return tokens and labels of shape ({num_words}, {length}); it returned "
+            f"{tokens.shape} and {labels.shape}"
+        )
+    return tokens, labels
 
 
 def as_source(words: Any) -> WordSource:
@@ -218,6 +291,6 @@ def as_source(words: Any) -> WordSource:
     if isinstance(words, tuple) and len(words) == 2 and all(isinstance(w, Tensor) for w in words):
         return StoredWords(*words)
     raise DtypeError(
-        "words must be a WordSource, a pair of integer tensors (tokens, labels) or a group; "
-        f"given {type(words).__name__}"
+        "words must be a WordSource, a tuple of two integer tensors (tokens, labels), or a group; "
+        f"given {type(words).__name__}; turn arrays into tensors with torch.as_tensor"
     )

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from coset.core.errors import UnsupportedError
+from coset.core.errors import UnavailableError, UnsupportedError
 from coset.ssm.cascade import Cascade, PhaseLayer
 from coset.ssm.learning.recipe import LANES, Recipe
-from coset.ssm.learning.sources import WordSource
+from coset.ssm.learning.sources import WordSource, draw_words
 
 # Parameters of all restarts take 4 bytes each, in four arrays.
 MAX_PARAMETERS = 2**28
@@ -26,7 +26,7 @@ __all__ = ["Foundation", "Restarts", "train_stage"]
 Progress = Callable[[float, float, str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Foundation:
     """The finished layers as a machine: the reachable states numbered from 0, the start first.
 
@@ -116,8 +116,24 @@ class Restarts:
         self._second = np.zeros_like(self.parameters)
 
     def add_gradients(self, tokens: np.ndarray, labels: np.ndarray, after: np.ndarray) -> None:
-        """Add the gradients of the mean cross-entropy of a batch, times its number of tokens."""
-        from coset.ssm.learning.kernels import add_gradients  # loads numba
+        """Add the gradients of the mean cross-entropy of a batch, times its number of tokens.
+
+        Args:
+            tokens: (B, T) int64 in 0 … X − 1; not checked.
+            labels: (B, T) int64 in 0 … K − 1; not checked.
+            after: (C, X) int64, as in `Foundation`.
+
+        Raises:
+            UnavailableError: if numba's compiler is switched off.
+        """
+        from numba import config
+
+        if config.DISABLE_JIT:  # type: ignore[attr-defined]
+            raise UnavailableError(
+                "learning needs numba's compiler, since its vectors exist in compiled code only; "
+                "NUMBA_DISABLE_JIT is set; unset it before Python starts"
+            )
+        from coset.ssm.learning.kernels import add_gradients
 
         split = self._split
         for values, sums in zip(self.parameters, self.gradients, strict=True):
@@ -205,7 +221,7 @@ def train_stage(
         length, same = lengths[step], lengths.count(lengths[step])
         # Words of all steps of a length are drawn at once, which is quicker.
         num_words = max(8, recipe.tokens_per_batch // length)
-        words = [w.numpy() for w in source.sample(num_words * same, length, generator)]
+        words = draw_words(source, num_words * same, length, generator)
         for place in range(0, num_words * same, num_words):
             tokens, labels = (w[place : place + num_words] for w in words)
             restarts.add_gradients(tokens, labels, foundation.after)
