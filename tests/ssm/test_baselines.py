@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coset.core.errors import ConfigError, RangeError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, RangeError, ShapeError
 from coset.core.numerics import tolerance
 from coset.ssm.baselines import RecurrentBaseline
 
@@ -57,3 +57,11 @@ def test_empty_words_and_bad_input():
     for wrong in ({"cell": "lstm"}, {"hidden": 0}, {"num_layers": 0}, {"num_tokens": 0}):
         with pytest.raises(ConfigError):
             RecurrentBaseline(**{"num_tokens": 2, "num_labels": 2, **wrong})
+
+
+def test_states_of_another_depth_and_lists_are_refused():
+    model = RecurrentBaseline(2, 2, hidden=4, num_layers=2)
+    with pytest.raises(ShapeError, match="each of 2 layers"):
+        model.step(torch.tensor([0]), model.start_state(1)[:1])
+    with pytest.raises(DtypeError, match="given list"):
+        model([0, 1])

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import gelu, glu, silu, softplus
 
 from coset.core import registry
-from coset.core.errors import ConfigError, RangeError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, RangeError, ShapeError
 from coset.core.model_files import load_model, save_model
 from coset.core.numerics import tolerance
 from coset.ssm.blocks import (
@@ -273,3 +273,13 @@ def test_bad_input_is_named():
         model(torch.tensor([[0, 2]]))
     with pytest.raises(ShapeError, match="single number"):
         model(torch.tensor(1))
+
+
+def test_integers_lists_and_short_states_are_refused():
+    with pytest.raises(DtypeError, match="embed tokens"):
+        MambaBlock(8)(torch.zeros((1, 3, 8), dtype=torch.int64))
+    model = BlockStack(2, 2, "a|m", d_model=8, d_state=2)
+    with pytest.raises(ShapeError, match="each of 2 layers"):
+        model.step(torch.tensor([0]), model.start_state(1)[:1])
+    with pytest.raises(DtypeError, match="given list"):
+        model([0, 1])

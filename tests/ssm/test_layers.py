@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import ConfigError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, ShapeError
 from coset.core.numerics import tolerance
 from coset.ssm.layers import DiagonalSSM, real_features, widen
 
@@ -177,3 +178,20 @@ def test_wrong_shapes_are_named():
         layer(torch.zeros(2, 5, 4))
     with pytest.raises(ShapeError, match=r"\(…, T, 3\); given \(3,\)"):
         layer(torch.zeros(3))
+
+
+def test_inputs_and_states_of_a_wrong_type_are_refused():
+    layer = DiagonalSSM(3, 4, kind="signed")
+    with pytest.raises(DtypeError, match="embed tokens"):
+        layer(torch.zeros((2, 5, 3), dtype=torch.int64))
+    with pytest.raises(DtypeError, match="real states"):
+        layer(torch.zeros(2, 5, 3), torch.zeros(2, 4, dtype=torch.complex64))
+
+
+def test_numpy_integers_are_sizes():
+    layer = DiagonalSSM(np.int64(3), np.int32(4), kind="lti")
+    assert type(layer.d_in) is type(layer.d_state) is int
+    assert layer(torch.zeros(2, 5, 3)).shape == (2, 5, 4)
+    for wrong in (np.float64(3), np.bool_(True), np.int64(0)):
+        with pytest.raises(ConfigError, match="d_in"):
+            DiagonalSSM(wrong, 4)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from coset.core.errors import ConfigError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, ShapeError
 from coset.core.results import Record
 from coset.groups import symmetric
 from coset.ssm.length_generalization import LengthTable, length_generalization
@@ -127,7 +128,7 @@ def test_lengths_are_sorted_and_counted_once(generator):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"lengths": []}, "at least one length"),
+        ({"lengths": []}, "lengths must be one or more"),
         ({"lengths": [0]}, "length must be"),
         ({"num_words": 0}, "num_words"),
         ({"batch_size": 0}, "batch_size"),
@@ -149,3 +150,25 @@ def test_wrong_shapes_are_named():
 
     with pytest.raises(ShapeError, match=r"\(2, 3\); it returned \(2, 2\)"):
         length_generalization(Short(), S3, [3], num_words=2)
+
+
+@pytest.mark.parametrize("lengths", [[2.5], 5, "abc", [True], torch.tensor([1.5]), np.array([])])
+def test_lengths_that_are_no_integers_are_refused(lengths):
+    with pytest.raises(ConfigError, match="length"):
+        length_generalization(torch.nn.Identity(), "Z2", lengths)
+
+
+def test_a_probability_of_zero_is_no_mistake_and_infinity_is_one(generator):
+    def parity(tokens):
+        return nn.functional.one_hot(tokens.cumsum(-1) % 2, 2).double()
+
+    found = length_generalization(
+        lambda x: parity(x).log(), "Z2", torch.tensor([4]), num_words=5, generator=generator
+    )
+    assert found.accuracies == (1.0,)
+    found = length_generalization(
+        lambda x: parity(x) * math.inf, "Z2", [4], num_words=5, generator=generator
+    )
+    assert found.accuracies == (0.0,)
+    with pytest.raises(DtypeError, match="module or function"):
+        length_generalization(3, "Z2", [4])

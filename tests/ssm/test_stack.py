@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -220,3 +223,24 @@ def test_parity_is_learned_beyond_the_training_length(kinds):
         schedule.step()
     bits = torch.randint(2, (256, 24))
     assert (model(bits).argmax(-1) == bits.cumsum(1) % 2).float().mean() > 0.9
+
+
+def test_plausible_mistakes_are_named():
+    model = SSMStack(2, 2, "cr", d_state=4)
+    tokens = torch.tensor([0, 1])
+    for state in ((), model.start_state(2)[:1], model.start_state(2) * 2):
+        with pytest.raises(ShapeError, match="each of 2 layers"):
+            model.step(tokens, state)
+    with pytest.raises(DtypeError, match="given list"):
+        model([0, 1])
+    for kinds in (3, None, [["c"]], ["c", 1]):
+        with pytest.raises(ConfigError, match="kinds must be"):
+            SSMStack(2, 2, kinds)
+
+
+def test_numpy_sizes_become_arguments_of_a_model_file():
+    model = SSMStack(np.int64(2), np.int64(3), "c", d_state=np.int64(4), gate_width=np.int64(8))
+    again = SSMStack(**json.loads(json.dumps(model.arguments)))
+    again.load_state_dict(model.state_dict())
+    words = torch.tensor([[0, 1, 1]])
+    assert torch.equal(model(words), again(words))

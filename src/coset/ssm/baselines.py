@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import ConfigError, ShapeError
+from coset.core.errors import ConfigError
 from coset.ssm.layers import check_size
-from coset.ssm.stack import safe_tokens
+from coset.ssm.stack import check_states, safe_tokens, safe_words
 
 __all__ = ["RecurrentBaseline"]
 
@@ -55,10 +55,10 @@ class RecurrentBaseline(nn.Module):
         self.hidden = check_size("hidden", hidden)
         self.num_layers = check_size("num_layers", num_layers)
         self.cell = cell
-        self.embedding = nn.Embedding(num_tokens, hidden)
+        self.embedding = nn.Embedding(self.num_tokens, self.hidden)
         kind = nn.RNN if cell == "rnn" else nn.GRU
-        self.recurrence = kind(hidden, hidden, num_layers, batch_first=True)
-        self.head = nn.Linear(hidden, num_labels)
+        self.recurrence = kind(self.hidden, self.hidden, self.num_layers, batch_first=True)
+        self.head = nn.Linear(self.hidden, self.num_labels)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -85,9 +85,7 @@ class RecurrentBaseline(nn.Module):
             DtypeError: if tokens are no integers.
             ShapeError: if they have no time.
         """
-        if tokens.ndim < 1:
-            raise ShapeError("tokens must have shape (…, T); given a single number")
-        tokens = safe_tokens(tokens, self.num_tokens)
+        tokens = safe_words(tokens, self.num_tokens)
         if tokens.numel() == 0:  # torch's cells refuse words without tokens
             return self.head.weight.new_zeros(*tokens.shape, self.num_labels)
         flat = tokens.reshape(-1, tokens.shape[-1])
@@ -116,7 +114,12 @@ class RecurrentBaseline(nn.Module):
 
         Returns:
             (…, num_labels) logits, and the state after the token.
+
+        Raises:
+            ShapeError: if there is not one state for each layer.
+            RangeError: if a token is out of range.
         """
+        check_states(state, self.num_layers)
         tokens = safe_tokens(tokens, self.num_tokens)
         before = [layer.reshape(1, -1, self.hidden) for layer in state]
         _, after = self.recurrence(self.embedding(tokens.reshape(-1, 1)), torch.cat(before))

@@ -111,8 +111,7 @@ def classify(
         >>> seen_letters(classify(SSMStack(2, 2, "tprc")))
         'tprc'
     """
-    check_size("num_words", num_words)
-    check_size("length", length)
+    num_words, length = check_size("num_words", num_words), check_size("length", length)
     num_tokens = getattr(model, "num_tokens", None)
     if not isinstance(num_tokens, int) or not (
         hasattr(model, "multipliers") or hasattr(model, "layer_transition")

@@ -12,12 +12,13 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import ConfigError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, ShapeError
 
 __all__ = ["DiagonalSSM", "Kind", "Start", "check_size", "real_features", "widen"]
 
@@ -48,9 +49,9 @@ def check_size(name: str, value: object, least: int = 1) -> int:
     Raises:
         ConfigError: if it is no integer or too small.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ConfigError(f"{name} must be an integer ≥ {least}; given {value!r}")
-    return value
+    return int(value)
 
 
 def real_features(state: Tensor) -> Tensor:
@@ -140,7 +141,7 @@ class DiagonalSSM(nn.Module):
         self.start: Start = _check_start(start, self.input_term)
         self.gate: nn.Module | None = None
         if kind == "lti":
-            self.log_decay, self.frequency = _spread_poles(d_state)
+            self.log_decay, self.frequency = _spread_poles(self.d_state)
         else:
             self.gate = self._network(d_state * (2 if kind == "complex" else 1))
             self._spread_gate(self.gate)
@@ -209,11 +210,17 @@ class DiagonalSSM(nn.Module):
 
         Raises:
             ShapeError: if the inputs do not have d_in features.
+            DtypeError: if they are not floating-point numbers.
         """
         if inputs.ndim < 1 or inputs.shape[-1] != self.d_in:
             raise ShapeError(
                 f"inputs must have {self.d_in} features in the last dimension; given shape "
                 f"{tuple(inputs.shape)}"
+            )
+        if not inputs.is_floating_point():
+            raise DtypeError(
+                f"inputs must be real floating-point features; given {inputs.dtype}; embed tokens "
+                f"first, or use SSMStack"
             )
         a = self._multiplier(inputs)
         if self.drive is None:
@@ -269,11 +276,19 @@ class DiagonalSSM(nn.Module):
 
         Returns:
             (…, T, d_state).
+
+        Raises:
+            DtypeError: if the state is complex and the layer is not.
         """
         from coset.scan import scan
 
         if state is None:
             state = self.start_state(*a.shape[:-2])
+        if state.is_complex() and not a.is_complex():
+            raise DtypeError(
+                f"a layer of kind {self.kind!r} has real states; given {state.dtype}; give the "
+                f"state of this layer"
+            )
         states: Tensor = scan(a, b, state.to(a.dtype), dim=-2)
         return states
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import ConfigError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, ShapeError
 from coset.core.results import Record
 from coset.groups import Group
 from coset.ssm.alphabet import Alphabet
@@ -108,10 +109,11 @@ def length_generalization(
         generator: source of randomness; torch's own if ``None``.
 
     Returns:
-        The table. A position whose logits are not all numbers counts as wrong.
+        The table. A position counts as wrong where a logit is NaN or +∞; −∞ is a probability of 0.
 
     Raises:
-        ConfigError: if there is no length, or one is below 1, or the metric is unknown.
+        ConfigError: if there is no length, or one is no integer ≥ 1, or the metric is unknown.
+        DtypeError: if the model can neither be called nor track.
         ShapeError: if the model returns another shape.
 
     Complexity: one forward pass of `num_words` words of the largest length.
@@ -123,11 +125,11 @@ def length_generalization(
     """
     if metric not in get_args(Metric):
         raise ConfigError(f"metric must be one of {get_args(Metric)}; given {metric!r}")
-    if not len(lengths):
-        raise ConfigError("lengths must name at least one length; given none")
-    wanted = sorted({check_size("length", int(length)) for length in lengths})
-    check_size("num_words", num_words)
-    check_size("batch_size", batch_size)
+    wanted = _wanted(lengths)
+    num_words = check_size("num_words", num_words)
+    batch_size = check_size("batch_size", batch_size)
+    if not (callable(model) or hasattr(model, "track")):
+        raise DtypeError(f"model must be a module or function; given {type(model).__name__}")
     problem = WordProblem(group, wanted[-1], alphabet=alphabet, split="all")
     device = _device_of(model)
     # All words are drawn at once, so that the batch size does not move the generator.
@@ -148,6 +150,14 @@ def length_generalization(
         metric=metric,
         num_words=num_words,
     )
+
+
+def _wanted(lengths: Any) -> list[int]:
+    """Return the lengths, ascending, each once."""
+    given = lengths.tolist() if isinstance(lengths, Tensor | np.ndarray) else lengths
+    if not isinstance(given, Iterable) or not (given := list(given)):
+        raise ConfigError(f"lengths must be one or more integers ≥ 1; given {lengths!r}")
+    return sorted({check_size("length", length) for length in given})
 
 
 def _scores(right: Tensor, lengths: Sequence[int], metric: str) -> Tensor:
@@ -190,5 +200,5 @@ def _right(model: Any, tokens: Tensor, labels: Tensor, num_labels: int) -> Tenso
             f"the model must return logits of shape {(*labels.shape, num_labels)}; it returned "
             f"{tuple(logits.shape)}"
         )
-    right: Tensor = (logits.argmax(-1) == labels) & logits.isfinite().all(-1)
+    right: Tensor = (logits.argmax(-1) == labels) & (logits < math.inf).all(-1)
     return right

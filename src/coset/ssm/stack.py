@@ -13,7 +13,7 @@ from coset.core.errors import ConfigError, RangeError, ShapeError
 from coset.ssm.cascade import check_tokens
 from coset.ssm.layers import DiagonalSSM, Kind, Start, check_size, real_features
 
-__all__ = ["SSMStack", "parse_kinds", "safe_tokens"]
+__all__ = ["SSMStack", "check_states", "parse_kinds", "safe_tokens", "safe_words"]
 
 _KIND_OF_LETTER: dict[str, Kind] = {"t": "lti", "p": "nonneg", "r": "signed", "c": "unitary"}
 
@@ -40,7 +40,7 @@ def parse_kinds(kinds: str | Sequence[str]) -> tuple[Kind, ...]:
     if isinstance(kinds, str):
         names = [kinds] if kinds in get_args(Kind) else [_KIND_OF_LETTER.get(k, k) for k in kinds]
     else:
-        names = list(kinds)
+        names = list(kinds) if isinstance(kinds, Sequence) else []
     if not names or any(name not in get_args(Kind) for name in names):
         raise ConfigError(
             f"kinds must be one or more of {get_args(Kind)}, or letters of 'tprc'; given {kinds!r}"
@@ -61,6 +61,42 @@ def safe_tokens(tokens: Tensor, num_tokens: int) -> Tensor:
     if torch.compiler.is_compiling():  # the check reads values, which would break the graph
         return tokens.long()
     return check_tokens(tokens, num_tokens)
+
+
+def safe_words(tokens: Tensor, num_tokens: int) -> Tensor:
+    """Return words as int64 after `safe_tokens`.
+
+    Args:
+        tokens: (…, T) integers.
+        num_tokens: X.
+
+    Returns:
+        (…, T) int64.
+
+    Raises:
+        ShapeError: if they have no time.
+    """
+    tokens = safe_tokens(tokens, num_tokens)
+    if tokens.ndim < 1:
+        raise ShapeError("tokens must have shape (…, T); given a single number")
+    return tokens
+
+
+def check_states(state: Sequence[object], num_layers: int) -> None:
+    """Refuse a state that has not one part for each layer.
+
+    Args:
+        state: as `start_state` or `step` returned it.
+        num_layers: how many parts it must have.
+
+    Raises:
+        ShapeError: if it has another number of them.
+    """
+    if len(state) != num_layers:
+        raise ShapeError(
+            f"state must hold one state for each of {num_layers} layers, as start_state and step "
+            f"return it; given {len(state)}"
+        )
 
 
 class SSMStack(nn.Module):
@@ -119,11 +155,11 @@ class SSMStack(nn.Module):
         self.kinds = parse_kinds(kinds)
         self.see_tokens = bool(see_tokens)
         self._arguments: dict[str, Any] = {
-            "num_tokens": num_tokens,
-            "num_labels": num_labels,
+            "num_tokens": self.num_tokens,
+            "num_labels": self.num_labels,
             "kinds": list(self.kinds),
-            "d_state": d_state,
-            "gate_width": gate_width,
+            "d_state": check_size("d_state", d_state),
+            "gate_width": check_size("gate_width", gate_width, 0),
             "decoder_width": check_size("decoder_width", decoder_width, 0),
             "input_term": bool(input_term),
             "start": start,
@@ -218,9 +254,7 @@ class SSMStack(nn.Module):
             DtypeError: if tokens are no integers.
             ShapeError: if they have no time.
         """
-        if tokens.ndim < 1:
-            raise ShapeError("tokens must have shape (…, T); given a single number")
-        tokens = safe_tokens(tokens, self.num_tokens)
+        tokens = safe_words(tokens, self.num_tokens)
         states: list[Tensor] = []
         for index, layer in enumerate(self._layers()):
             states.append(layer.run(*self.layer_transition(index, states, tokens)))
@@ -261,7 +295,12 @@ class SSMStack(nn.Module):
 
         Returns:
             (…, num_labels) logits, and the state after the token.
+
+        Raises:
+            ShapeError: if there is not one state for each layer.
+            RangeError: if a token is out of range.
         """
+        check_states(state, len(self.layers))
         after: list[Tensor] = []
         for index, before in enumerate(state):
             a, b = self.layer_transition(index, after, tokens)

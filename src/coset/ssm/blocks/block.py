@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import ShapeError
+from coset.core.errors import DtypeError, ShapeError
 from coset.ssm.layers import check_size, widen
 
 __all__ = ["BlockState", "CausalConvolution", "RecurrentBlock", "initial_steps"]
@@ -145,6 +145,11 @@ class RecurrentBlock(nn.Module):
             shape = "(…, T, {})" if least == 2 else "(…, {})"
             raise ShapeError(
                 f"inputs must have shape {shape.format(self.d_model)}; given {tuple(inputs.shape)}"
+            )
+        if not inputs.is_floating_point():
+            raise DtypeError(
+                f"inputs must be real floating-point features; given {inputs.dtype}; embed tokens "
+                f"first, or use BlockStack"
             )
 
     def forward(self, inputs: Tensor) -> Tensor:

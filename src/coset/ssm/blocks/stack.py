@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from coset.core.errors import ConfigError, ShapeError
+from coset.core.errors import ConfigError
 from coset.ssm.blocks.aussm import AUSSMBlock, SimpleAUSSMBlock
 from coset.ssm.blocks.block import BlockState, RecurrentBlock
 from coset.ssm.blocks.mamba import MambaBlock, NegativeMambaBlock
 from coset.ssm.blocks.s4d import S4DBlock
 from coset.ssm.layers import check_size
-from coset.ssm.stack import safe_tokens
+from coset.ssm.stack import check_states, safe_tokens, safe_words
 
 __all__ = ["BLOCKS", "BlockStack"]
 
@@ -70,8 +70,8 @@ class BlockStack(nn.Module):
         self.num_labels = check_size("num_labels", num_labels)
         self.layout = "|".join(_parse(layout))
         self._arguments: dict[str, Any] = {
-            "num_tokens": num_tokens,
-            "num_labels": num_labels,
+            "num_tokens": self.num_tokens,
+            "num_labels": self.num_labels,
             "layout": self.layout,
             "d_model": check_size("d_model", d_model),
             "d_state": check_size("d_state", d_state),
@@ -126,9 +126,7 @@ class BlockStack(nn.Module):
         return self._run(tokens)[1]
 
     def _run(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
-        if tokens.ndim < 1:
-            raise ShapeError("tokens must have shape (…, T); given a single number")
-        x = self.embedding(safe_tokens(tokens, self.num_tokens))
+        x = self.embedding(safe_words(tokens, self.num_tokens))
         multipliers = []
         for block, norm in self._blocks():
             y, a = block.forward_with_multipliers(norm(x))
@@ -158,7 +156,12 @@ class BlockStack(nn.Module):
 
         Returns:
             (…, num_labels) logits, and the state after the token.
+
+        Raises:
+            ShapeError: if there is not one state for each block.
+            RangeError: if a token is out of range.
         """
+        check_states(state, len(self.blocks))
         x = self.embedding(safe_tokens(tokens, self.num_tokens))
         after = []
         for (block, norm), before in zip(self._blocks(), state, strict=True):
