@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import ConfigError, DomainError, DtypeError, RangeError
+from coset.core.errors import ConfigError, DomainError, DtypeError, RangeError, ShapeError
 from coset.groups import cyclic, symmetric
 from coset.ssm.word_problem import WordProblem
 
@@ -151,7 +151,7 @@ def test_the_alphabet_cannot_be_changed():
         ({"split": "valid"}, ConfigError, "split must be"),
         ({"test_fraction": 0.0}, ConfigError, "test_fraction"),
         ({"test_fraction": float("nan")}, ConfigError, "test_fraction"),
-        ({"alphabet": []}, DomainError, "at least one token"),
+        ({"alphabet": []}, DomainError, "at least one"),
         ({"alphabet": "some"}, DomainError, "some"),
         ({"alphabet": [6]}, RangeError, "0 … 5; given 6"),
         ({"alphabet": np.array([0.5])}, DtypeError, "integer"),
@@ -172,3 +172,33 @@ def test_bad_tokens_and_counts():
         problem.sample(-1)
     with pytest.raises(ConfigError, match="batch_size"):
         problem.batches(1, 0)
+
+
+@pytest.mark.parametrize("fraction", [1e-300, 0.001, 0.9999])
+def test_fractions_that_may_leave_a_split_empty_are_refused(fraction):
+    with pytest.raises(ConfigError, match="test_fraction"):
+        WordProblem("S3", 50, test_fraction=fraction, split="test")
+
+
+@pytest.mark.parametrize("seed", [1.7, "a", None, True])
+def test_a_seed_is_an_integer(seed):
+    with pytest.raises(ConfigError, match="seed"):
+        WordProblem("S3", 5, seed=seed)
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_of_a_split_are_checked_and_a_single_one_is_looked_up_quietly():
+    problem = WordProblem("S3", 8)
+    words, _ = problem.sample(np.int64(3))
+    assert problem.contains(words[0]).shape == ()
+    assert bool(problem.contains(words[0]))
+    assert problem.contains(words[:0]).shape == (0,)
+    for wrong, error in [
+        (torch.tensor([0.5, 1.0]), DtypeError),
+        (torch.tensor([-1, 0]), RangeError),
+        (torch.tensor([99, 0]), RangeError),
+        (torch.tensor(1), ShapeError),
+        ([0, 1], DtypeError),
+    ]:
+        with pytest.raises(error):
+            problem.contains(wrong)

@@ -18,13 +18,16 @@ from coset.core.seeds import derive_seed
 from coset.groups import Group
 from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.layers import check_size
+from coset.ssm.stack import safe_words
 
 __all__ = ["WordProblem"]
 
 Split = Literal["train", "test", "all"]
 
-# A split with at most so many words in all is listed: rejection could wait for ever.
+# Splits of at most so many words in all are listed, as one may be empty. Of more words, each split
+# has at least a hundredth, so that it is empty with a chance below e^−40.
 _LISTED = 4096
+_LEAST_FRACTION = 0.01
 
 
 class WordProblem:
@@ -46,7 +49,7 @@ class WordProblem:
         alphabet: what tokens stand for: "all" elements, the group's "generators", or elements.
         seed: keys the division into splits; it does not seed the draws.
         split: which words to draw from.
-        test_fraction: share of words in the test split, in (0, 1).
+        test_fraction: share of words in the test split, in [0.01, 0.99].
 
     Raises:
         ConfigError: if a size, a name or the fraction is impossible.
@@ -72,8 +75,10 @@ class WordProblem:
     ) -> None:
         if split not in get_args(Split):
             raise ConfigError(f"split must be one of {get_args(Split)}; given {split!r}")
-        if not 0.0 < test_fraction < 1.0:
-            raise ConfigError(f"test_fraction must lie in (0, 1); given {test_fraction}")
+        if not _LEAST_FRACTION <= test_fraction <= 1 - _LEAST_FRACTION:
+            raise ConfigError(f"test_fraction must lie in [0.01, 0.99]; given {test_fraction}")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise ConfigError(f"seed must be an integer; given {seed!r}")
         self.group = as_group(group)
         self.alphabet = resolve_alphabet(self.group, alphabet)
         self.length = check_size("length", length, 0)
@@ -117,15 +122,23 @@ class WordProblem:
 
         Returns:
             (…) bool.
+
+        Raises:
+            RangeError: if a token is out of range.
+            DtypeError: if tokens are no integers.
+            ShapeError: if they have no time.
         """
+        tokens = safe_words(tokens, self.num_tokens)
         if self.split == "all" or tokens.shape[-1] == 0:
             return torch.ones(tokens.shape[:-1], dtype=torch.bool)
         words = tokens.cpu().numpy().astype(np.uint64)
         # A random linear hash modulo 2^64, its bits mixed so that the high ones are uniform.
         keys = _keys(words.shape[-1], self.seed)
-        code = _mix((_mix(words + np.uint64(1)) * keys).sum(-1, dtype=np.uint64))
+        # An array even for one word: NumPy warns where a scalar wraps around.
+        code = _mix(np.atleast_1d((_mix(words + np.uint64(1)) * keys).sum(-1, dtype=np.uint64)))
         test = code < self._threshold
-        return torch.from_numpy(np.asarray(test if self.split == "test" else ~test))
+        kept = test if self.split == "test" else ~test
+        return torch.from_numpy(kept).reshape(tokens.shape[:-1])
 
     def label(self, tokens: Tensor) -> Tensor:
         """Return the running products.
@@ -153,8 +166,7 @@ class WordProblem:
         Returns:
             (N, T) tokens and (N, T) labels, both int64.
         """
-        check_size("num_words", num_words, 0)
-        tokens = self._draw(num_words, generator)
+        tokens = self._draw(check_size("num_words", num_words, 0), generator)
         return tokens, self.label(tokens)
 
     def batches(
