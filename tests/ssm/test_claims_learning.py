@@ -72,3 +72,9 @@ def test_wilson():
     low, high = wilson(0, 10)
     assert low == 0
     assert high == pytest.approx(0.2775, abs=1e-3)
+
+
+def test_the_counterexample_is_a_seed_that_failed():
+    rows = good()
+    rows[3]["is_certified"] = rows[4]["is_certified"] = False
+    assert seen(rows).result.counterexample["seed"] == 3

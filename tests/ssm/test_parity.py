@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 
 from coset.core.claims import find_claim
@@ -42,3 +43,21 @@ def test_a_counterexample_replays():
         bits = result.counterexample["bits"]
         assert len(bits) == result.counterexample["position"], name
         assert int(broken(torch.tensor([bits]))[0, -1]) != sum(bits) % 2, name
+
+
+@pytest.mark.parametrize("weight", [0.0, -5.0, -39.0])
+def test_a_layer_that_is_not_exact_is_found(monkeypatch, weight):
+    layer = parity_layer()
+    with torch.no_grad():
+        layer.gate.weight.fill_(weight)
+    assert gates._is_exact()
+    monkeypatch.setattr(gates, "parity_layer", lambda: layer)
+    exact = layer(torch.tensor([[1.0]])).tolist() == [[-1.0]]
+    assert gates._is_exact() == exact
+
+
+def test_other_corners_are_judged(monkeypatch):
+    words = gates._all_words(6)
+    assert gates._others_fail(words)
+    monkeypatch.setattr(gates, "_read", lambda *_: lambda bits: bits.long().cumsum(-1) % 2)
+    assert not gates._others_fail(words)

@@ -35,6 +35,33 @@ def _read(multiplier: Callable[[Tensor], Tensor], threshold: float = 0.0) -> Cal
     return network
 
 
+@torch.no_grad()
+def _is_exact() -> bool:
+    """Tell whether the start is 1, the multipliers are 1 and −1, and nothing is added.
+
+    Products of 1 and −1 are exact in floating point, so that all states of all words are.
+    """
+    layer = parity_layer()
+    a, b = layer.transition(torch.tensor([[0.0], [1.0]]))
+    return a.tolist() == [[1.0], [-1.0]] and not b.any() and layer.initial_state().tolist() == [1.0]
+
+
+def _others_fail(words: Tensor) -> bool:
+    """Tell whether the other corners do what the statement says."""
+    positions = torch.arange(1, words.shape[-1] + 1).expand(words.shape)
+    constant = _read(lambda x: -torch.ones_like(x))(words)
+    counts_positions = torch.equal(constant, positions % 2)
+    never = [not _read(_scaled(1.0, -c))(words).any() for c in (0.0, 0.5, 1.0)]
+    ones = torch.ones((1, 1000))
+    faded = [not _read(_scaled(0.0, a), -1e-3)(ones)[0, -2:].any() for a in (-0.5, -0.99)]
+    return counts_positions and all(never) and all(faded)
+
+
+def _scaled(offset: float, slope: float) -> Callable[[Tensor], Tensor]:
+    """Return the multiplier a(x) = offset + slope · x."""
+    return lambda x: offset + slope * x
+
+
 def _all_words(length: int) -> Tensor:
     return torch.arange(2**length)[:, None] >> torch.arange(length) & 1
 
@@ -63,7 +90,7 @@ def _all_words(length: int) -> Tensor:
 def C6c(
     network: Callable[[Tensor], Tensor] = signed_gate, *, preset: str, generator: torch.Generator
 ) -> ClaimResult:
-    """Judge ssm.C6c: every word up to a length, one long word, and the exactness of the states."""
+    """Judge ssm.C6c: every word up to a length, one long word, exact states, other corners."""
     words = _all_words(ALL_UP_TO[preset])
     long = torch.randint(2, (1, LONG[preset]), generator=generator)
     num_wrong, first = 0, None
@@ -73,9 +100,8 @@ def C6c(
         if first is None and bool(wrong.any()):
             row, place = (int(i) for i in wrong.nonzero()[0])
             first = {"position": place + 1, "bits": bits[row, : place + 1].tolist()}
-    states = parity_layer()(long[..., None].float())
-    exact = bool((states.abs() == 1).all())
-    holds = num_wrong == 0 and exact
+    exact, others = _is_exact(), _others_fail(words)
+    holds = num_wrong == 0 and exact and others
     return ClaimResult(
         holds=holds,
         measured=float(num_wrong),
@@ -83,6 +109,7 @@ def C6c(
         detail=(
             f"{num_wrong} wrong positions of {words.numel() + long.numel():,}; states "
             f"{'exactly' if exact else 'not exactly'} 1 and −1"
+            f"{'' if others else '; another corner does not behave as stated'}"
         ),
         sample_size=words.numel() + long.numel(),
         counterexample=None if holds else first,

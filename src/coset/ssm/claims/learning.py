@@ -99,10 +99,11 @@ def C10(rows: Rows) -> ClaimResult:
         return ClaimResult(None, interval=(0.0, 1.0), detail="no solvable group was tried")
     right, trials = sum(map(_is_certified, solvable)), len(solvable)
     holds = not failed and not unsound and not wrong
-    broken = unsound + wrong + [row for row in solvable if row["group"] in failed]
+    missed = [row for row in solvable if row["group"] in failed and not _is_certified(row)]
+    broken = unsound + wrong + missed
     minimal = sum(row["num_layers"] == row["derived_length"] for row in solvable)
     listed = ", ".join(f"{group} {s}/{n}" for group, (s, n) in shares.items())
-    gain = max((float(row["best_gain"]) for row in control), default=float("nan"))
+    gain = max((float(row["best_gain"]) for row in control), default=0.0)
     return ClaimResult(
         holds=holds,
         measured=right / trials,
