@@ -49,7 +49,7 @@ def series_diagram(rows: Rows, folders: Sequence[Path]) -> Figure:
 
     groups = _first_of_each(rows)
     with style():
-        figure = Figure(figsize=(5.0, 1.0 + 0.42 * len(groups)))
+        figure = Figure(figsize=(7.0, 1.0 + 0.42 * len(groups)))
         axes = figure.subplots()
         for line, row in enumerate(groups):
             _draw_series(axes, -line, row)
@@ -71,14 +71,15 @@ def _draw_series(axes: Any, y: float, row: Mapping[str, Any]) -> None:
         color = last if place == len(sizes) - 1 else COLORS[0]
         box = {"boxstyle": "round,pad=0.25", "facecolor": "none", "edgecolor": color}
         axes.text(place, y, str(size), ha="center", va="center", color=color, bbox=box, fontsize=10)
-    for place, text in enumerate(moduli):
-        name = " × ".join(f"Z{m}" for m in text.split(","))
+    for place in range(len(sizes) - 1):
         axes.annotate(
             "",
             (place + 0.78, y),
             (place + 0.22, y),
             arrowprops={"arrowstyle": "->", "color": INK},
         )
+    for place, text in enumerate(moduli):
+        name = "×".join(f"Z{m}" for m in text.split(","))
         axes.text(place + 0.5, y + 0.12, name, ha="center", va="bottom", color=INK, fontsize=8)
     if refused:
         x = len(sizes) - 0.55
