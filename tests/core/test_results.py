@@ -90,3 +90,14 @@ def test_a_record_of_another_kind_is_refused():
 def test_what_json_cannot_hold_is_refused():
     with pytest.raises(TypeError, match="JSON values"):
         Verdict(True, "", {"f": print}).to_json()
+
+
+def test_a_record_without_eq_is_equal_to_itself_only():
+    @dataclass(frozen=True, eq=False)
+    class Plain(Certificate):
+        value: int = 0
+
+    one = Plain(1)
+    assert one == one
+    assert one != Plain(1)
+    assert Verdict(True, "a") == Verdict(True, "a") != Verdict(False, "a")

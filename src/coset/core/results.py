@@ -64,7 +64,8 @@ def _decode(value: Any) -> Any:
     raise FileFormatError(f"a stored result has an object with unknown keys {sorted(value)}")
 
 
-@dataclass(frozen=True)
+# Without eq=False a subclass that asks for identity would inherit a comparison of no fields.
+@dataclass(frozen=True, eq=False)
 class Record:
     """A frozen dataclass that becomes JSON and comes back; the root of the classes below."""
 
@@ -122,7 +123,7 @@ class Status(StrEnum):
     UNBOUNDED = "unbounded"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certificate(Record):
     """Data from which a result can be checked again without the solver that made it.
 
@@ -146,7 +147,7 @@ class Certificate(Record):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Witness(Record):
     """An input on which a model or a statement fails, replayable by anyone."""
 

@@ -124,7 +124,7 @@ class GroupTable:
         """Return a₁·a₂·…·aₖ, read from left to right; e for none.
 
         Args:
-            *elements: element ids.
+            *elements: element ids, as arguments: ``product(1, 2)``, or ``product(*word)``.
 
         Returns:
             An element id.

@@ -159,7 +159,7 @@ def find_isomorphism(first: Group, second: Group) -> np.ndarray | None:
     if first.order > MAX_COMPARED:
         raise DomainError(
             f"groups of order at most {MAX_COMPARED} are compared; given order {first.order}; "
-            f"compare their fingerprint"
+            f"compare invariants such as element_orders and derived_series instead"
         )
     if fingerprint(first) != fingerprint(second):
         return None

@@ -83,10 +83,10 @@ class _Parser:
         self.tokens.append(("end", "", len(text.rstrip())))
 
     def error(self, what: str, place: int | None = None) -> GroupNameError:
-        place = self.tokens[self.next][2] if place is None else place
-        return GroupNameError(
-            f"a group must be named like {_EXAMPLES}; {what}:\n    {self.text}\n    {' ' * place}^"
-        )
+        at = self.tokens[self.next][2] if place is None else place
+        # A name that was understood needs no list of names.
+        rule = "" if place is not None else f"a group must be named like {_EXAMPLES}; "
+        return GroupNameError(f"{rule}{what}:\n    {self.text}\n    {' ' * at}^")
 
     def take(self, value: str) -> bool:
         found = self.tokens[self.next][1] == value
@@ -176,12 +176,21 @@ class _Parser:
             self.need(")")
             return plan
         if kind != "word" or word not in _FAMILIES:
-            raise self.error(f"a group must stand here{_advice(word)}")
+            raise self.error(f"a group must stand here{self.advice(word)}")
         self.next += 1
         count, order, make = _FAMILIES[word]
         arguments = self.arguments(count, bare=word in _BARE)
         name = word + (str(arguments[0]) if word in _BARE else f"({','.join(map(str, arguments))})")
         return self.plan(start, order(*arguments), name, lambda: make(*arguments))
+
+    def advice(self, word: str) -> str:
+        known = {family.lower(): family for family in _FAMILIES}
+        close = difflib.get_close_matches(word.lower(), known, n=1) if word else []
+        if not close:
+            return ""
+        start = self.tokens[self.next][2]
+        whole = self.text[:start] + known[close[0]] + self.text[start + len(word) :]
+        return f"; did you mean {whole}?"
 
     def arguments(self, count: int, *, bare: bool) -> list[int]:
         if bare:
@@ -193,12 +202,6 @@ class _Parser:
             found.append(self.number())
         self.need(")")
         return found
-
-
-def _advice(word: str) -> str:
-    known = {family.lower(): family for family in _FAMILIES}
-    close = difflib.get_close_matches(word.lower(), known, n=1) if word else []
-    return f"; did you mean {known[close[0]]}?" if close else ""
 
 
 def _power(plan: _Plan, exponent: int, name: str) -> Group:
