@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from coset.core.errors import DomainError, NotConvergedError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, NotConvergedError, UnsupportedError
 from coset.groups import parse_group
 from coset.ssm.compile import compile_group
 from coset.ssm.harden import harden
@@ -149,3 +149,47 @@ def test_a_hardened_model_can_be_saved(tmp_path):
     loaded = load_model(tmp_path / "exact.safetensors")
     words = torch.randint(6, (3, 200))
     assert torch.equal(loaded.track(words), hard.track(words))
+
+
+def test_the_real_form_of_a_tracker_is_exact_too():
+    for dtype in (torch.float32, torch.float64):
+        hard = harden(compile_group("S4").to_module("real", dtype), "S4")
+        assert hard.certified
+        assert hard.residual < 1e-5
+
+
+def test_a_state_of_other_coordinates_than_the_multipliers_is_refused():
+    class Packed(Junk):
+        def start_state(self, *batch):
+            return tuple(torch.view_as_real(s).flatten(-2) for s in super().start_state(*batch))
+
+    with pytest.raises(UnsupportedError, match="layer 1 of Packed has 3 multipliers"):
+        harden(Packed(), "S3", alphabet=[1, 2])
+
+
+def test_failures_say_what_was_dropped_and_what_merges_the_words():
+    model = SSMStack(6, 6, "cc", d_state=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    text = harden(model, "S3").explain()
+    assert "kept nothing" in text
+    assert "layer 2, coordinates 0, 1, 2, 3: a multiplier is NaN" in text
+    assert "the hardened cascade (not the model) is in the same state" in text
+    hard = harden(Junk(), "S3", alphabet=[1, 2], moduli=(2,), max_residual=0.2)
+    assert any("coordinate 2: it forgets" in reason for reason in hard.dropped)
+    assert any("more than 0.2 of a step off" in reason for reason in hard.dropped)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"moduli": 2}, DomainError),
+        ({"max_residual": "x"}, DomainError),
+        ({"max_residual": None}, DomainError),
+        ({"generator": 3}, DtypeError),
+    ],
+)
+def test_wrong_arguments_are_named(wrong, kind):
+    with pytest.raises(kind, match=next(iter(wrong))):
+        harden(compile_group("S3").to_module("complex"), "S3", **wrong)

@@ -7,9 +7,9 @@ apart, and check the integer cascade that results on all (state, token) pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +23,21 @@ from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.cascade import Cascade
 from coset.ssm.certificate import TrackerCertificate
 from coset.ssm.phase_layer import PhaseLayer
+from coset.ssm.phasor_modules import ComplexTracker, RealTracker
 from coset.ssm.snapping import (
     LayerReading,
     SnappedPhase,
     choose_phases,
     clean_states,
     conditional_entropy,
+    drop_reasons,
     read_layer,
 )
 from coset.ssm.tracker import CompiledTracker
 from coset.ssm.witness.exact import with_common_end
 from coset.ssm.witness.finite import trace_labels
 from coset.ssm.witness.result import TrackingWitness
-from coset.ssm.witness.task import TrackingTask, default_alphabet, own_alphabet
+from coset.ssm.witness.task import TrackingTask, default_alphabet, own_alphabet, random_source
 
 if TYPE_CHECKING:
     from coset.ssm.tracker_module import Tracker
@@ -81,7 +83,9 @@ class HardenedTracker:
         layers: what became of each layer of the model.
         entropy: H(value | state) in nats on random words: 0 if the cascade tells all values apart.
         tracker: the compiled tracker, or ``None`` if it is not exact.
-        conflict: two words of different value that end in one state, if it is not exact.
+        conflict: two words of different value that end in one state of the cascade, if it is not
+            exact; the model itself may tell them apart.
+        dropped: for each layer that was read, why coordinates were not kept.
     """
 
     group: Group
@@ -91,6 +95,7 @@ class HardenedTracker:
     entropy: float
     tracker: CompiledTracker | None
     conflict: TrackingWitness | None
+    dropped: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def certified(self) -> bool:
@@ -167,8 +172,21 @@ class HardenedTracker:
                 f"kept {kept}, phases at most {self.residual:.3g} of a step off: exact on all "
                 f"{pairs:,} (value, token) pairs, so at every length"
             )
-        words = f"; {self.conflict.explain()}" if self.conflict is not None else ""
-        return f"kept {kept}, which leaves {self.entropy:.3g} nat of the value open{words}"
+        why = "".join(f"; {reason}" for reason in self.dropped)
+        return (
+            f"kept {kept}, which leaves {self.entropy:.3g} nat of the value open{why}"
+            f"{self._conflict_text()}"
+        )
+
+    def _conflict_text(self) -> str:
+        if self.conflict is None:
+            return ""
+        (u, w), values = self.conflict.words, self.conflict.values
+        first, second = (self.group.labels[value] for value in values)
+        return (
+            f". After u = {u} and w = {w}, of values {first} and {second}, the hardened cascade "
+            f"(not the model) is in the same state"
+        )
 
     def _tracker(self) -> CompiledTracker:
         if self.tracker is None:
@@ -196,7 +214,7 @@ def harden(
 
     Args:
         model: a module with ``num_tokens``, ``layer_transition(index, lower, tokens)`` and
-            ``start_state(batch)``: `SSMStack`, or a tracker's "complex" or "mlp" module.
+            ``start_state(batch)``: `SSMStack`, or a tracker's "complex", "real" or "mlp" module.
         group: the group or its name.
         moduli: orders of roots of unity to try; by default the divisors of the group's exponent.
         alphabet: the element of each token; by default that of the model, or all elements, or the
@@ -210,6 +228,7 @@ def harden(
     Raises:
         UnsupportedError: if the model does not show its transitions.
         DomainError: if moduli, residual or alphabet are impossible.
+        DtypeError: if the generator is none.
 
     Claims: ssm.C7, ssm.C7b, ssm.C8.
 
@@ -221,15 +240,18 @@ def harden(
     """
     group = as_group(group)
     orders = _orders(group, moduli)
-    if not 0 < max_residual < 0.5:
-        raise DomainError(f"max_residual must lie in (0, 0.5); given {max_residual}")
+    if not isinstance(max_residual, Real) or not 0 < max_residual < 0.5:
+        raise DomainError(f"max_residual must be a number in (0, 0.5); given {max_residual!r}")
+    source = random_source(generator)
     letters = _letters(model, group, alphabet)
-    source = generator if generator is not None else torch.Generator().manual_seed(0)
+    if isinstance(model, RealTracker):
+        model = _as_complex(model)
     words = torch.randint(len(letters), (_NUM_WORDS, _LENGTH), generator=source)
     values = group.prefix_products(words, alphabet=letters)
     cascade = Cascade((), len(letters))
     states: list[np.ndarray] = []
     reports: list[HardenedLayer] = []
+    dropped: list[str] = []
     entropy = conditional_entropy(np.zeros(values.numel(), np.int64), values.numpy().reshape(-1))
     starts = list(model.start_state(1))
     for index, start in enumerate(starts):
@@ -238,20 +260,33 @@ def harden(
         states, cascade = _extend(cascade, states, reading, chosen)
         if chosen:
             reports.append(_report(index, reading, chosen))
+        why = drop_reasons(reading, chosen, orders, max_residual)
+        dropped += [f"layer {index + 1}, {reason}" for reason in why]
         if entropy < _SOLVED:
             break
     tracker, conflict = _certify(group, letters, cascade)
-    return HardenedTracker(group, letters, cascade, tuple(reports), entropy, tracker, conflict)
+    return HardenedTracker(
+        group, letters, cascade, tuple(reports), entropy, tracker, conflict, tuple(dropped)
+    )
+
+
+def _as_complex(model: RealTracker) -> ComplexTracker:
+    """Return the same layers with complex states; both forms are made of the same tensors."""
+    dtype = "complex128" if model.points.dtype == torch.float64 else "complex64"
+    found = ComplexTracker(**{**model.arguments, "dtype": dtype})
+    found.load_state_dict(model.state_dict())
+    return found.to(model.points.device)
 
 
 def _orders(group: Group, moduli: Sequence[int] | None) -> tuple[int, ...]:
     if moduli is None:
         exponent = int(group.exponent)
         return tuple(m for m in range(2, exponent + 1) if exponent % m == 0)
-    whole = all(isinstance(m, Integral) for m in moduli)
-    found = tuple(sorted({int(m) for m in moduli})) if whole else ()
+    listed = tuple(moduli) if isinstance(moduli, Iterable) else ()
+    whole = all(isinstance(m, Integral) for m in listed)
+    found = tuple(sorted({int(m) for m in listed})) if whole else ()
     if not found or found[0] < 2:
-        raise DomainError(f"moduli must be integers ≥ 2; given {tuple(moduli)}")
+        raise DomainError(f"moduli must be a sequence of integers ≥ 2; given {moduli!r:.100}")
     return found
 
 
@@ -260,7 +295,7 @@ def _letters(model: Any, group: Group, alphabet: Alphabet) -> np.ndarray:
     if not all(hasattr(model, name) for name in wanted):
         raise UnsupportedError(
             f"harden needs a model with {', '.join(wanted)}; {type(model).__name__} lacks them; "
-            f"use SSMStack, or a compiled tracker's 'complex' or 'mlp' module"
+            f"use SSMStack, or a compiled tracker's 'complex', 'real' or 'mlp' module"
         )
     given = own_alphabet(model, group) if alphabet is None else alphabet
     num_tokens = int(model.num_tokens)

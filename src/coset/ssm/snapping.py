@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coset.core.errors import UnsupportedError
 from coset.ssm.cascade import Cascade
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "choose_phases",
     "clean_states",
     "conditional_entropy",
+    "drop_reasons",
     "read_layer",
     "snap_phases",
 ]
@@ -119,14 +121,24 @@ def read_layer(
 
     Returns:
         The reading.
+
+    Raises:
+        UnsupportedError: if a state has other coordinates than the layer's multipliers.
     """
     reach, num_tokens = cascade.reachable(), cascade.num_tokens
     after = np.searchsorted(reach, cascade.step(reach[:, None], np.arange(num_tokens)[None]))
     below = [_as_model(s[after].reshape(-1, s.shape[-1]), m) for s, m in _paired(model, states)]
     tokens = torch.arange(num_tokens, device=start.device).repeat(len(reach))
+    multiplier, shift = model.layer_transition(index, below, tokens)
+    if multiplier.shape[-1] != start.shape[-1] or multiplier.is_complex() > start.is_complex():
+        raise UnsupportedError(
+            f"the state of a layer must have one coordinate for each multiplier, complex if they "
+            f"are; layer {index + 1} of {type(model).__name__} has {multiplier.shape[-1]} "
+            f"multipliers ({multiplier.dtype}) for {start.shape[-1]} coordinates ({start.dtype}); "
+            f"give a model whose layers are h ← a∘h + b"
+        )
     a, b = (
-        t.detach().cpu().resolve_conj().to(torch.complex128).numpy()
-        for t in model.layer_transition(index, below, tokens)
+        t.detach().cpu().resolve_conj().to(torch.complex128).numpy() for t in (multiplier, shift)
     )
     a, b = (np.broadcast_to(t, (tokens.numel(), start.shape[-1])) for t in (a, b))
     shape = (len(reach), num_tokens, a.shape[-1])
@@ -263,3 +275,53 @@ def choose_phases(
         entropy = found[best]
         left = {p: state for p, state in left.items() if p.coordinate != best.coordinate}
     return chosen, entropy
+
+
+def drop_reasons(
+    reading: LayerReading,
+    chosen: Sequence[SnappedPhase],
+    orders: Sequence[int],
+    max_residual: float,
+) -> tuple[str, ...]:
+    """Say why coordinates were not kept, one text for each reason.
+
+    Args:
+        reading: of the layer.
+        chosen: the phases that were kept.
+        orders: of roots of unity that were tried.
+        max_residual: in steps.
+
+    Returns:
+        Texts such as "coordinates 0, 2: …".
+    """
+    kept = {phase.coordinate for phase in chosen}
+    fits = {phase.coordinate for phase in reading.phases}
+    found: dict[str, list[int]] = {}
+    for j in range(reading.multipliers.shape[-1]):
+        if j in fits - kept:
+            reason = f"tells values apart by less than {_LEAST_GAIN} nat"
+            found.setdefault(reason, []).append(j)
+        elif j not in kept:
+            reason = _misfit(reading.multipliers[..., j], orders, max_residual)
+            found.setdefault(reason, []).append(j)
+    return tuple(f"{_named(places)}: {reason}" for reason, places in found.items())
+
+
+def _misfit(a: np.ndarray, orders: Sequence[int], max_residual: float) -> str:
+    """Return why no order fits a coordinate."""
+    if not np.isfinite(a).all():
+        return "a multiplier is NaN or infinite"
+    if np.abs(a).min(initial=np.inf) < _LEAST_RADIUS:
+        return f"it forgets: |a| falls below {_LEAST_RADIUS}, no root of unity"
+    turns = np.angle(a) / (2 * np.pi)
+    off = [float(np.abs(turns * m - np.round(turns * m)).max(initial=0.0)) for m in orders]
+    if min(off, default=1.0) <= max_residual:
+        return "no token turns it by a step, so it holds no information"
+    return f"its phases are more than {max_residual:g} of a step off for every order tried"
+
+
+def _named(places: list[int]) -> str:
+    if len(places) == 1:
+        return f"coordinate {places[0]}"
+    shown = places if len(places) <= 6 else [*places[:3], "…", places[-1]]
+    return f"coordinates {', '.join(map(str, shown))}"

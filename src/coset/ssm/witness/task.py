@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.groups import Group
 from coset.ssm.alphabet import Alphabet, as_group, resolve_alphabet
 from coset.ssm.witness.result import TrackingWitness, WitnessKind
 from coset.ssm.witness.words import Word
 
-__all__ = ["TrackingTask", "default_alphabet", "own_alphabet", "task_of"]
+__all__ = ["TrackingTask", "default_alphabet", "own_alphabet", "random_source", "task_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +41,11 @@ class TrackingTask:
     def __post_init__(self) -> None:
         for name in ("resolution", "radius"):
             value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise DomainError(f"{name} must be a positive number; given {value}")
+            if not isinstance(value, Real) or not 0 < value < math.inf:
+                raise DomainError(f"{name} must be a positive number; given {value!r:.100}")
         length = self.max_length
         if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
-            raise DomainError(f"max_length must be an integer ≥ 1; given {self.max_length}")
+            raise DomainError(f"max_length must be an integer ≥ 1; given {self.max_length!r:.100}")
 
     @property
     def num_tokens(self) -> int:
@@ -148,6 +149,28 @@ def own_alphabet(model: Any, group: Group) -> Alphabet:
     return found
 
 
+def random_source(generator: torch.Generator | None) -> torch.Generator:
+    """Return the generator that a caller gave, or a new one.
+
+    Args:
+        generator: a generator, or ``None`` for seed 0.
+
+    Returns:
+        The generator.
+
+    Raises:
+        DtypeError: if it is something else.
+    """
+    if generator is None:
+        return torch.Generator().manual_seed(0)
+    if not isinstance(generator, torch.Generator):
+        raise DtypeError(
+            f"generator must be a torch.Generator or None; given {generator!r:.100}; make one by "
+            f"torch.Generator().manual_seed(seed)"
+        )
+    return generator
+
+
 def task_of(
     group: Group | str,
     alphabet: Alphabet,
@@ -177,4 +200,4 @@ def task_of(
         letters = default_alphabet(group, num_tokens)
     else:
         letters = resolve_alphabet(group, alphabet)
-    return TrackingTask(group, letters, float(resolution), float(radius), max_length)
+    return TrackingTask(group, letters, resolution, radius, max_length)
