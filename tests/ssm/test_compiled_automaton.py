@@ -38,7 +38,7 @@ def test_streaming_equals_reading_at_once(mode, generator):
     module = tracker.to_module(mode)
     words = torch.randint(3, (4, 60), generator=generator)
     right = tracker.automaton.run(words)
-    logits, state, codes = module(words), module.start_state((4,)), torch.zeros(4, dtype=torch.long)
+    logits, state, codes = module(words), module.start_state(4), torch.zeros(4, dtype=torch.long)
     assert logits.shape == (4, 60, 4)
     for t in range(60):
         now, state = module.step(words[:, t], state)
@@ -76,11 +76,11 @@ def test_codes_and_states_are_checked():
     with pytest.raises(DtypeError, match="tokens"):
         tracker.step(torch.tensor([0]), [0])
     module = tracker.to_module()
-    for wrong in (module.start_state((2,)), module.start_state((1,)) * 2, []):
-        with pytest.raises(ShapeError, match=r"shapes \[\(1, 1\)\], as start_state\(\[1\]\)"):
+    for wrong in (module.start_state(2), module.start_state(1) * 2, []):
+        with pytest.raises(ShapeError, match=r"shapes \[\(1, 1\)\], as start_state\(1,\)"):
             module.step(torch.tensor([1]), wrong)
     with pytest.raises(DtypeError, match="tokens"):
-        module.step([1], module.start_state((1,)))
+        module.step([1], module.start_state(1))
 
 
 def test_a_word_has_a_time_dimension():

@@ -97,7 +97,7 @@ class AutomatonTracker(nn.Module):
                 empty = torch.zeros(cells, tokens, len(self.moduli[layer]), dtype=torch.int64)
                 self.register_buffer(f"{table}_{layer}", empty)
         num_codes = math.prod(m for layer in self.moduli for m in layer)
-        self.register_buffer("states", torch.zeros(num_codes, dtype=torch.int64))
+        self.register_buffer("state_of_code", torch.zeros(num_codes, dtype=torch.int64))
         delta = torch.zeros(self.num_labels, self.num_tokens, dtype=torch.int64)
         self.register_buffer("delta", delta)
 
@@ -127,7 +127,7 @@ class AutomatonTracker(nn.Module):
             kept.copy_(
                 torch.tensor(layer.increments * 0 - 1 if layer.resets is None else layer.resets)
             )
-        module.get_buffer("states").copy_(torch.tensor(compiled.states))
+        module.get_buffer("state_of_code").copy_(torch.tensor(compiled.states))
         module.get_buffer("delta").copy_(torch.tensor(automaton.delta))
         return module.eval()
 
@@ -174,7 +174,7 @@ class AutomatonTracker(nn.Module):
             increments=tuple(added.cpu().clone() for added, _ in tables),
             resets=tuple(kept.cpu().clone() for _, kept in tables),
             delta=self.get_buffer("delta").cpu().clone(),
-            states=self.get_buffer("states").cpu().clone(),
+            states=self.get_buffer("state_of_code").cpu().clone(),
             start=self.arguments["start"],
         )
 
@@ -206,17 +206,17 @@ class AutomatonTracker(nn.Module):
         """
         return self._states_of(self._run(tokens, None)[0])
 
-    def start_state(self, shape: Sequence[int] = ()) -> list[Tensor]:
+    def start_state(self, *batch: int) -> list[Tensor]:
         """Return the state before the first token.
 
         Args:
-            shape: of the batch.
+            *batch: sizes of the batch dimensions; none for a single word.
 
         Returns:
-            For each layer (*shape, r): phases as int64, or complex numbers.
+            For each layer (*batch, r): phases as int64, or complex numbers.
         """
-        device = self.get_buffer("states").device
-        zeros = [torch.zeros(*shape, len(m), dtype=torch.int64, device=device) for m in self.moduli]
+        device = self.get_buffer("delta").device
+        zeros = [torch.zeros(*batch, len(m), dtype=torch.int64, device=device) for m in self.moduli]
         return [self._turned(z, m) for z, m in zip(zeros, self.moduli, strict=True)]
 
     def step(self, tokens: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -239,11 +239,18 @@ class AutomatonTracker(nn.Module):
         wanted = [(*tokens.shape, len(moduli)) for moduli in self.moduli]
         if given != wanted:
             raise ShapeError(
-                f"the state must have the shapes {wanted}, as start_state({list(tokens.shape)}) "
+                f"the state must have the shapes {wanted}, as start_state{tuple(tokens.shape)} "
                 f"has; given {given}"
             )
         codes, after = self._run(tokens[..., None], state)
         return self._logits(self._states_of(codes))[..., 0, :], after
+
+    def extra_repr(self) -> str:
+        """Return what the module tracks."""
+        moduli = "".join(str(list(m)) for m in self.moduli) or "no layer"
+        name = self.arguments["name"] or "automaton"
+        sizes = f"{self.num_labels} states, {self.num_tokens} tokens"
+        return f"{name}: {sizes}, {moduli}, mode={self.mode!r}"
 
     def _tables(self, layer: int) -> tuple[Tensor, Tensor]:
         return self.get_buffer(f"increments_{layer}"), self.get_buffer(f"resets_{layer}")
@@ -252,7 +259,7 @@ class AutomatonTracker(nn.Module):
         return nn.functional.one_hot(states, self.num_labels).to(self.dtype)
 
     def _states_of(self, codes: Tensor) -> Tensor:
-        found = self.get_buffer("states")[codes]
+        found = self.get_buffer("state_of_code")[codes]
         return found.clamp(min=0)  # −1: drifted off all words, and wrong whatever is said
 
     def _turned(self, phases: Tensor, moduli: Sequence[int]) -> Tensor:
@@ -273,7 +280,7 @@ class AutomatonTracker(nn.Module):
     def _run(self, tokens: Tensor, state: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         """Return the code after each token, and each layer's last numbers."""
         tokens = check_words(tokens, self.num_tokens)
-        state = self.start_state(tokens.shape[:-1]) if state is None else state
+        state = self.start_state(*tokens.shape[:-1]) if state is None else state
         codes, cells, after = torch.zeros_like(tokens), torch.zeros_like(tokens), []
         for layer, moduli in enumerate(self.moduli):
             added, reset = (table[cells, tokens] for table in self._tables(layer))
