@@ -166,7 +166,8 @@ def test_weights_of_the_relu_form_can_be_trained():
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
-    assert module.certificate().verify()  # of the tables, whatever the weights are now
+    with pytest.raises(DomainError, match="harden"):
+        module.certificate()
 
 
 def test_long_words_without_gradients_are_done_in_parts(monkeypatch):

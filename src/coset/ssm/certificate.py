@@ -160,6 +160,9 @@ class TrackerCertificate(Certificate):
         elements: (num_codes,) int64, the element that each code names, −1 for none.
         table: (num_codes, X) int64, the code after each code and token, where the tracker reads it
             instead of the layers; both are checked.
+        numbers: the dtype of the states, if they are floats that round; the proof is of the
+            integer tables that the float ones were made from.
+        horizon: an estimate from below of how many tokens such a tracker is right for.
     """
 
     group: str
@@ -170,6 +173,8 @@ class TrackerCertificate(Certificate):
     resets: tuple[Tensor | None, ...]
     elements: Tensor
     table: Tensor | None = None
+    numbers: str | None = None
+    horizon: int | None = None
 
     def __repr__(self) -> str:
         moduli = "".join(str(list(m)) for m in self.moduli) or "no layer"
@@ -201,23 +206,38 @@ class TrackerCertificate(Certificate):
         """Check all pairs from the stored tables alone.
 
         Returns:
-            Whether the cascade is right on every word.
+            Whether the cascade is right on every word. Where `numbers` names a dtype, the tracker
+            itself follows the cascade until rounding has moved a phase too far.
 
         Claims: ssm.C1, ssm.C2.
         """
         return self.failure() is None
 
+    def reach(self) -> str:
+        """Say on which words a tracker with such a proof is right, if nothing fails.
+
+        Returns:
+            A phrase; an estimate is called one.
+        """
+        if self.numbers is None:
+            return "right on every word, of any length"
+        return (
+            f"the integer layers are right on every word, of any length; {self.numbers} numbers "
+            f"drift by rounding, and are right for at least about {self.horizon or 0:,} tokens "
+            f"(an estimate, margin/(error per token)); modes int and table do not drift"
+        )
+
     def explain(self) -> str:
         """Say what was checked.
 
         Returns:
-            One sentence.
+            One or two sentences.
         """
         failure = self.failure()
         pairs = f"{self.num_pairs:,} (state, token) pairs"
         if failure is None:
             return (
                 f"code 0 names the identity of {self.group}, and at all {pairs} the next state "
-                f"names the product: right on every word, of any length"
+                f"names the product: {self.reach()}"
             )
         return f"{self.group}: of {pairs} this one fails: {dict(failure)}"

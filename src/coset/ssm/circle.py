@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coset.ssm.cascade import Cascade
 
-__all__ = ["circle_tables", "nearest_codes", "unit_points"]
+__all__ = ["circle_tables", "drift_horizon", "keep_complex", "nearest_codes", "unit_points"]
 
 
 def unit_points(phases: np.ndarray, moduli: np.ndarray) -> np.ndarray:
@@ -72,3 +72,45 @@ def circle_tables(cascade: Cascade) -> Iterator[tuple[str, Tensor]]:
             turns = np.where(fixed >= 0, 0, turns)
             yield f"targets_{place}", torch.from_numpy(targets)
         yield f"rotations_{place}", torch.from_numpy(turns)
+
+
+def drift_horizon(margin: float, per_token: float, dtype: torch.dtype) -> int:
+    """Return how many tokens the rounding of a phase needs, at worst, to use up a margin.
+
+    A token costs a product of relative error ≤ √5·ε/2, and a factor that is itself rounded; errors
+    add up, in whatever order the products are taken. First order in ε: an estimate, no proof.
+
+    Args:
+        margin: how far the phase may be off, in radians.
+        per_token: the error of one token in units of ε.
+        dtype: whose ε it is; real or complex.
+
+    Returns:
+        ⌊margin / (per_token·ε)⌋.
+
+    Example:
+        >>> drift_horizon(0.5, 2.0, torch.complex64)
+        2097152
+    """
+    return int(margin / (per_token * torch.finfo(dtype).eps))
+
+
+def keep_complex(convert: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Make a conversion of tensors treat complex numbers as pairs of real ones.
+
+    Args:
+        convert: what ``Module.to``, ``double``, ``cuda``, … do to one tensor.
+
+    Returns:
+        The same for real and complex tensors: the real dtype changes, complex stays complex, real
+        stays real, and integers stay integers.
+    """
+
+    def converted(tensor: Tensor) -> Tensor:
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            return convert(tensor).to(tensor.dtype)
+        parts = convert(torch.view_as_real(tensor) if tensor.is_complex() else tensor)
+        parts = parts.real.contiguous() if parts.is_complex() else parts
+        return torch.view_as_complex(parts) if tensor.is_complex() else parts
+
+    return converted

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from coset.core.errors import UnsupportedError
-from coset.ssm.circle import unit_points
+from coset.ssm.cascade import Cascade
+from coset.ssm.circle import drift_horizon, unit_points
 from coset.ssm.phase_layer import check_tokens
 from coset.ssm.phasor_modules import PhasorTracker
 from coset.ssm.tracker_module import check_size
-
-if TYPE_CHECKING:
-    from coset.ssm.tracker import CompiledTracker
 
 __all__ = ["MLPTracker", "ReluGate"]
 
@@ -80,28 +78,36 @@ class ReluGate(nn.Module):
         u = torch.addmm(rows + self.bias, features, self.lower.T)
         return (torch.relu(u + 0.5) - torch.relu(u - 0.5)) @ self.phase.T
 
-    @torch.no_grad()
-    def solve(self, below: np.ndarray, largest: int, increments: np.ndarray, moduli: Any) -> None:
-        """Set the weights that compute Θ′.
 
-        Args:
-            below: (C, D) complex points ζ of the states of the layers below.
-            largest: the largest modulus below, 1 if there is none.
-            increments: (C, X, r) Θ′.
-            moduli: the r moduli of the layer.
-        """
-        (cells, depth), num_tokens = below.shape, increments.shape[1]
-        delta = 2.0 if depth == 0 else 1.0 - math.cos(2 * math.pi / max(2, largest))
-        scale = 4.0 / delta
-        parts = np.stack([below.real, below.imag], -1).reshape(cells, 2 * depth)
-        self.lower.copy_(torch.from_numpy(scale * parts.repeat(num_tokens, 0)))
-        letters = np.tile(np.eye(num_tokens), (cells, 1))
-        self.token.copy_(torch.from_numpy(scale * _TOKEN * letters))
-        self.bias.fill_(-scale * (depth + _TOKEN - delta / 2))
-        # Angles in (−π, π]: a unit that is slightly off turns the layer as little as it can.
-        steps = increments.reshape(-1, len(moduli)) / np.array(moduli, dtype=float)
-        angles = 2 * np.pi * np.where(steps > 0.5, steps - 1, steps)
-        self.phase.copy_(torch.from_numpy(np.ascontiguousarray(angles.T)))
+def _gate_weights(
+    below: np.ndarray, largest: int, increments: np.ndarray, moduli: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """Return the weights of a `ReluGate` that compute Θ′.
+
+    Args:
+        below: (C, D) complex points ζ of the states of the layers below.
+        largest: the largest modulus below, 1 if there is none.
+        increments: (C, X, r) Θ′.
+        moduli: the r moduli of the layer.
+    """
+    (cells, depth), num_tokens = below.shape, increments.shape[1]
+    delta = _gap(largest)
+    scale = 4.0 / delta
+    parts = np.stack([below.real, below.imag], -1).reshape(cells, 2 * depth)
+    # Angles in (−π, π]: a unit that is slightly off turns the layer as little as it can.
+    steps = increments.reshape(-1, len(moduli)) / np.array(moduli, dtype=float)
+    angles = 2 * np.pi * np.where(steps > 0.5, steps - 1, steps)
+    return {
+        "lower": scale * parts.repeat(num_tokens, 0),
+        "token": scale * _TOKEN * np.tile(np.eye(num_tokens), (cells, 1)),
+        "bias": np.full(cells * num_tokens, -scale * (depth + _TOKEN - delta / 2)),
+        "phase": np.ascontiguousarray(angles.T),
+    }
+
+
+def _gap(largest: int) -> float:
+    """Return δ, by how much the score of a neighbor is lower."""
+    return 1.0 - math.cos(2 * math.pi / max(2, largest))
 
 
 class MLPTracker(PhasorTracker):
@@ -137,32 +143,49 @@ class MLPTracker(PhasorTracker):
         self.gates = nn.ModuleList(gates)
         self.decoder = nn.Parameter(torch.zeros(self.num_labels, 2 * below, dtype=real))
 
-    def fill(self, tracker: CompiledTracker) -> None:
-        """Set the weights that track exactly.
+    def float_tables(self, cascade: Cascade) -> Iterator[tuple[str, Tensor]]:
+        """Yield the weights that track exactly, and the points of the circle.
 
         Args:
-            tracker: what `build_module` was given.
+            cascade: the layers, as integers.
+
+        Yields:
+            The name of a buffer or parameter, and its values in double precision.
 
         Raises:
             UnsupportedError: if some element has several codes or none: no linear decoder.
         """
-        super().fill(tracker)
-        if not np.array_equal(np.sort(tracker.elements), np.arange(self.num_labels)):
+        elements = self.elements.cpu().numpy()
+        codes = elements.argsort()
+        if not np.array_equal(elements[codes], np.arange(self.num_labels)):
             raise UnsupportedError(
                 "mode 'mlp' needs exactly one code for each element of the group, so that a linear "
                 "decoder tells them apart; use the mode complex, or compile the subgroup itself"
             )
-        cascade, moduli = tracker.cascade, tracker.cascade.moduli
-        for place, gate in enumerate(self.gates):
-            assert isinstance(gate, ReluGate)
+        for place, moduli in enumerate(self.moduli):
             lower = cascade.below(place)
-            phases = lower.decode(np.arange(lower.num_codes))
-            points = unit_points(phases, np.array(lower.moduli, dtype=np.int64))
+            points = _circle(lower)
             increments = cascade.current_increments(place)
-            gate.solve(points, max(lower.moduli, default=1), increments, self.moduli[place])
-        with torch.no_grad():
-            codes = torch.from_numpy(tracker.codes.copy())
-            self.decoder.copy_(self.points[codes].reshape(self.num_labels, 2 * len(moduli)))
+            largest = max(lower.moduli, default=1)
+            for name, weights in _gate_weights(points, largest, increments, moduli).items():
+                yield f"gates.{place}.{name}", torch.from_numpy(weights)
+        circle = torch.view_as_real(torch.from_numpy(_circle(cascade)))
+        yield "points", circle
+        yield "decoder", circle[torch.from_numpy(codes)].flatten(1)
+
+    def horizon(self) -> int:
+        """Estimate from below for how many tokens ``track`` is right.
+
+        Each token moves a state by at most 4ε; a gate bears a score that is 0.375 δ off.
+
+        Returns:
+            The estimate; a half turn by a float angle is not exact, so there always is one.
+        """
+        below = [m for layer in self.moduli[:-1] for m in layer]
+        margin = math.pi / max((m for layer in self.moduli for m in layer), default=1)
+        if below:
+            margin = min(margin, 0.375 * _gap(max(below)) / len(below))
+        return drift_horizon(margin, 4.0, self.complex_dtype)
 
     def layer_transition(
         self, index: int, lower: Sequence[Tensor], tokens: Tensor
@@ -185,3 +208,9 @@ class MLPTracker(PhasorTracker):
 
     def _logits(self, states: Sequence[Tensor], shape: torch.Size) -> Tensor:
         return self._features(states, shape) @ self.decoder.T
+
+
+def _circle(cascade: Cascade) -> np.ndarray:
+    """Return the points of the circle of all codes, (num_codes, D) complex."""
+    phases = cascade.decode(np.arange(cascade.num_codes))
+    return unit_points(phases, np.array(cascade.moduli, dtype=np.int64))

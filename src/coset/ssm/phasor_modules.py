@@ -2,76 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import RangeError, ShapeError
 from coset.scan import scan
-from coset.ssm.certificate import TrackerCertificate
-from coset.ssm.circle import circle_tables, nearest_codes, unit_points
+from coset.ssm.cascade import Cascade
+from coset.ssm.circle import circle_tables, nearest_codes
+from coset.ssm.float_tracker import FloatTracker
 from coset.ssm.phase_layer import check_tokens, check_words
-from coset.ssm.tracker_module import Tracker
-
-if TYPE_CHECKING:
-    from coset.ssm.tracker import CompiledTracker
 
 __all__ = ["ComplexTracker", "PhasorTracker", "RealTracker"]
 
-# The precisions that hold phases apart for long; bfloat16 loses Z_60 after about 180 tokens.
-_COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
-
-class PhasorTracker(Tracker):
+class PhasorTracker(FloatTracker):
     """What the float modules share: layers h ← a∘h + b from h = 1, run one after another.
 
     The decoder is linear in the real and imaginary parts: logit_g = Σ_j Re(h_j·conj ζ_j(g)) with
     ζ_j(g) = exp(2πi·s_j(g)/m_j), largest at g alone.
-
-    Args:
-        dtype: name of the dtype.
-        **arguments: those of `Tracker`.
-
-    Raises:
-        UnsupportedError: if the dtype is too coarse to hold phases apart.
     """
-
-    default_dtype: ClassVar[str]
-    dtypes: ClassVar[tuple[str, ...]]
-    points: Tensor
-
-    def __init__(self, *, dtype: str, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        if dtype not in self.dtypes:
-            raise UnsupportedError(
-                f"the dtype of this mode must be {' or '.join(self.dtypes)}; given {dtype}; half "
-                f"precision mistakes phases of Z60 after about a hundred tokens; modes int and "
-                f"table are exact at every length"
-            )
-        self.dtype_name = dtype
-        self.complex_dtype: torch.dtype = getattr(torch, _COMPLEX.get(dtype, dtype))
-        num_phases = sum(len(m) for m in self.moduli)
-        shape = (len(self.elements), num_phases, 2)
-        self.register_buffer("points", torch.zeros(shape, dtype=self.complex_dtype.to_real()))
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The keyword arguments that build the module again, as JSON values."""
-        return {**super().arguments, "dtype": self.dtype_name}
-
-    def fill(self, tracker: CompiledTracker) -> None:
-        """Take over the tables of a tracker with the same arguments.
-
-        Args:
-            tracker: what `build_module` was given.
-        """
-        super().fill(tracker)
-        phases = tracker.cascade.decode(np.arange(tracker.cascade.num_codes))
-        circle = unit_points(phases, np.array(tracker.cascade.moduli, dtype=np.int64))
-        self.points.copy_(torch.from_numpy(np.stack([circle.real, circle.imag], -1)))
 
     def layer_transition(
         self, index: int, lower: Sequence[Tensor], tokens: Tensor
@@ -206,39 +158,9 @@ class ComplexTracker(PhasorTracker):
             if self.has_resets[place]:
                 self.register_buffer(f"targets_{place}", empty.clone())
 
-    def fill(self, tracker: CompiledTracker) -> None:
-        """Take over the tables of a tracker with the same arguments.
-
-        Args:
-            tracker: what `build_module` was given.
-
-        Raises:
-            UnsupportedError: if current states below a layer do not determine its action.
-        """
-        super().fill(tracker)
-        for name, numbers in circle_tables(tracker.cascade):
-            self.get_buffer(name).copy_(numbers)
-
-    def certificate(self) -> TrackerCertificate:
-        """Return the proof of the integer tables, if the float ones are what they say.
-
-        Returns:
-            A certificate; ``verify()`` checks all (state, token) pairs.
-
-        Raises:
-            DomainError: if a float table is another one: the proof would say nothing of it.
-
-        Claims: ssm.C2.
-        """
-        for name, numbers in circle_tables(self.cascade):
-            found = self.get_buffer(name).cpu()
-            stored = self.complex_dtype if found.is_complex() else self.points.dtype
-            if not torch.equal(found, numbers.to(stored)):
-                raise DomainError(
-                    f"{name} must hold the points of the circle that the integer tables say; it "
-                    f"holds others, so no proof speaks of them: compile or load the tracker again"
-                )
-        return super().certificate()
+    def float_tables(self, cascade: Cascade) -> Iterator[tuple[str, Tensor]]:
+        """Yield the points of the circle; see `circle_tables`."""
+        return circle_tables(cascade)
 
     def layer_transition(
         self, index: int, lower: Sequence[Tensor], tokens: Tensor

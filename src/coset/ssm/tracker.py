@@ -202,6 +202,8 @@ class CompiledTracker:
             mode: "int" (phases as integers, exact), "table" (one table of transitions, exact),
                 "complex" (h ← a∘h on the unit circle), "real" (±1 and plane rotations), or "mlp"
                 (complex, its gates computed by ReLU layers with trainable weights).
+                The last three drift by rounding: ``certificate().explain()`` estimates how far
+                they are right.
             dtype: of the states and weights in the last three; complex64 or float32 by default.
 
         Returns:

@@ -168,8 +168,6 @@ class Tracker(nn.Module):
     def certificate(self) -> TrackerCertificate:
         """Return the proof of the integer tables, from the module's own tensors.
 
-        It speaks of the tables, not of weights that were trained afterwards.
-
         Returns:
             A certificate; ``verify()`` checks all (state, token) pairs.
 
@@ -183,6 +181,7 @@ class Tracker(nn.Module):
                 f"the stored products of the identity must be the alphabet {list(self.alphabet)}; "
                 f"given {self.products[self.identity].tolist()}: compile the group again"
             )
+        self._built = None  # the tables as they are now
         cascade = self.cascade
         fixed = [layer.resets for layer in cascade.layers]
         return TrackerCertificate(

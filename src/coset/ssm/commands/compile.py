@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from coset.core.errors import ConfigError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
 
 if TYPE_CHECKING:
     from coset.ssm.tracker import CompiledTracker
+    from coset.ssm.tracker_module import Tracker
 
 __all__ = ["compile", "print_layers"]
 
@@ -45,13 +47,16 @@ def compile(
             complex layers (c) as can be.
         out: write the layers to this model file.
         mode: the form of the file: exact integers, one table, complex numbers, real rotations, or
-            complex numbers with gates out of ReLU layers.
+            complex numbers with gates out of ReLU layers. Floats drift by rounding: they are right
+            for about as many tokens as is printed, an estimate from below.
         json: print JSON.
     """
     from coset.ssm.alphabet import as_group
     from coset.ssm.compile import compile_group
     from coset.ssm.errors import NotSolvableError, NotTrackableError
 
+    if out is None and mode != "int":
+        raise ConfigError(f"--mode names the form of the file --out; given {mode} and no --out")
     named = as_group(group)
     try:
         tracker = compile_group(named, alphabet, layers=layers)
@@ -63,9 +68,10 @@ def compile(
         else:
             Console(highlight=False).print(f"no: {escape(printable(str(error)))}")
         return 1
-    report = _report(tracker, out, mode)
-    if out is not None:
-        tracker.save(out, mode)
+    module = tracker.to_module(mode) if out is not None else None
+    report = _report(tracker, tracker if module is None else module, out, mode)
+    if module is not None and out is not None:
+        module.save(out)
     if json:
         print(dump_json(report), end="")
     else:
@@ -73,9 +79,11 @@ def compile(
     return 0 if report["certified"] else 1
 
 
-def _report(tracker: CompiledTracker, out: Path | None, mode: str) -> dict[str, Any]:
+def _report(
+    tracker: CompiledTracker, proved: CompiledTracker | Tracker, out: Path | None, mode: str
+) -> dict[str, Any]:
     """Return what is shown, as JSON values; the proof is checked here."""
-    certificate = tracker.certificate()
+    certificate = proved.certificate()
     return {
         **tracker.describe(),
         "compiled": True,
@@ -85,6 +93,8 @@ def _report(tracker: CompiledTracker, out: Path | None, mode: str) -> dict[str, 
         "alphabet": [tracker.group.labels[y] for y in tracker.alphabet],
         "out": None if out is None else str(out),
         "mode": None if out is None else mode,
+        "numbers": certificate.numbers,
+        "horizon": certificate.horizon,
     }
 
 
@@ -111,10 +121,20 @@ def _print(tracker: CompiledTracker, report: dict[str, Any]) -> None:
     console.print(
         f"{report['depth']} {layers}, {report['num_phases']} {plural}; "
         f"{report['num_pairs']:,} pairs of state and token checked: "
-        + ("right at every length" if report["certified"] else "[red]WRONG[/red]")
+        + (_reach(report) if report["certified"] else "[red]WRONG[/red]")
     )
     if report["out"] is not None:
         console.print(escape(f"written: {printable(report['out'])} ({report['mode']})"))
+
+
+def _reach(report: dict[str, Any]) -> str:
+    if report["numbers"] is None:
+        return "right at every length"
+    return (
+        f"the integer layers are right at every length; {report['numbers']} numbers drift by "
+        f"rounding: right for at least about {report['horizon']:,} tokens (an estimate); the modes "
+        f"int and table do not drift"
+    )
 
 
 def print_layers(
