@@ -1,4 +1,4 @@
-"""``coset ssm compile``, ``depth`` and ``dfa``: what they print, write, refuse and return."""
+"""What the commands of ``coset ssm`` print, write, refuse and return."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from coset.core.errors import CosetError, DomainError, FileFormatError, RangeError
-from coset.core.model_files import load_model
+from coset.core.errors import (
+    ConfigError,
+    CosetError,
+    DomainError,
+    FileFormatError,
+    RangeError,
+    UnsupportedError,
+)
+from coset.core.model_files import load_model, save_model
 from coset.core.registry import MODEL_CLASSES
 from coset.ssm.automata import Automaton
 from coset.ssm.commands.compile import compile
 from coset.ssm.commands.depth import depth
 from coset.ssm.commands.dfa import dfa
+from coset.ssm.commands.harden import harden
+from coset.ssm.commands.witness import witness
+from coset.ssm.stack import SSMStack
 
 AUTOMATA = Path(__file__).resolve().parents[2] / "examples" / "automata"
 
@@ -121,13 +131,14 @@ def test_dfa_follows_a_word(capsys):
     word = ("put left", "swap left middle", "swap middle right")
     assert dfa(AUTOMATA / "shell_game.json", word=word, json=True) == 0
     report = told(capsys)
-    assert report["word"] == ["left", "middle", "right"]
+    assert report["word"] == list(word)
+    assert report["states"] == ["left", "middle", "right"]
     assert report["groups"][0]["derived_orders"] == [6, 3, 1]
     assert report["depth_at_least"] == 2
     assert [layer["class"] for layer in report["layers"]] == ["r", "c"]
     assert dfa(AUTOMATA / "five_cards.json", word=("swap 1", "swap 2"), json=True) == 1
     report = told(capsys)
-    assert (report["word"], report["layers"], report["trackable"]) == (["2", "3"], None, False)
+    assert (report["states"], report["layers"], report["trackable"]) == (["2", "3"], None, False)
     with pytest.raises(RangeError, match="given 'swap'"):
         dfa(AUTOMATA / "five_cards.json", word=("swap",))
 
@@ -156,7 +167,7 @@ def test_dfa_tells_the_verdict_where_the_layers_would_be_too_large(tmp_path, mon
     file, out = AUTOMATA / "brackets.json", tmp_path / "brackets.safetensors"
     assert dfa(file, word=("(", ")"), out=out, json=True) == 1
     report = told(capsys)
-    assert (report["trackable"], report["layers"], report["word"]) == (True, None, ["1", "0"])
+    assert (report["trackable"], report["layers"], report["states"]) == (True, None, ["1", "0"])
     assert "may have 10 entries" in report["not_compiled"]
     assert dfa(file) == 1
     shown = capsys.readouterr().out
@@ -180,3 +191,66 @@ def test_names_in_a_file_cannot_steer_the_terminal(tmp_path, capsys):
     assert "\x1b" not in out
     assert "[bold]x" in out
     assert "states: [red]b, \\x1b[2J" in out
+
+
+@pytest.mark.parametrize("like", ["coset.ssm:SSMStack", "os:getcwd", "os:sep", "no.such:thing"])
+def test_a_factory_that_gives_no_model_is_refused(tmp_path, like):
+    compile("S3", out=tmp_path / "s3.safetensors")
+    with pytest.raises(ConfigError, match="--like must name"):
+        witness(tmp_path / "s3.safetensors", group="S3", like=like)
+
+
+@pytest.mark.parametrize("command", [witness, harden])
+def test_a_file_of_another_group_is_said_to_track_it(tmp_path, command):
+    path = tmp_path / "s4.safetensors"
+    compile("S4", mode="complex", out=path)
+    with pytest.raises(DomainError, match=r"tracks S4: --group S4") as caught:
+        command(path, group="A5")
+    assert "alphabet=" not in str(caught.value)
+    with pytest.raises(DomainError, match="this one reads 24"):
+        command(path, group="S4", alphabet="generators")
+
+
+@pytest.mark.parametrize("command", [witness, harden])
+def test_a_model_that_reads_no_tokens_is_refused(tmp_path, monkeypatch, command):
+    path = tmp_path / "linear.safetensors"
+    monkeypatch.setitem(MODEL_CLASSES, "ssm.Linear", "torch.nn:Linear")
+    sizes = {"in_features": 3, "out_features": 3}
+    save_model(torch.nn.Linear(**sizes), path, name="ssm.Linear", arguments=sizes)
+    with pytest.raises(UnsupportedError, match="holds a Linear, which does not"):
+        command(path, group="S3")
+
+
+@pytest.mark.parametrize("layers", [0, -1])
+def test_witness_refuses_no_layers(tmp_path, layers):
+    path = tmp_path / "s3.safetensors"
+    compile("S3", out=path)
+    with pytest.raises(DomainError, match="num_layers"):
+        witness(path, group="S3", layers=layers)
+
+
+def test_harden_takes_the_real_form(tmp_path, capsys):
+    path = tmp_path / "s4r.safetensors"
+    compile("S4", mode="real", out=path)
+    capsys.readouterr()
+    assert harden(path, group="S4", json=True) == 0
+    assert told(capsys)["certified"]
+
+
+def test_witness_and_harden_say_that_a_model_is_nan(tmp_path, capsys):
+    model = SSMStack(6, 6, "cc", d_state=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    path = tmp_path / "nan.safetensors"
+    arguments = {"num_tokens": 6, "num_labels": 6, "kinds": "cc", "d_state": 4}
+    save_model(model, path, name="ssm.SSMStack", arguments=arguments)
+    assert witness(path, group="S3") == 1
+    shown = capsys.readouterr().out
+    assert "the state after w is NaN" in shown
+    assert "layer 1 is NaN from the first token on" in shown
+    assert "inf large" not in shown
+    assert witness(path, group="S3", json=True) == 1
+    assert told(capsys)["witness"]["growth"] is None
+    assert harden(path, group="S3", json=True) == 1
+    assert "a multiplier is NaN" in told(capsys)["dropped"][0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -99,10 +101,48 @@ def test_a_diverged_module_is_said_to_be_unbounded():
         for parameter in model.parameters():
             parameter.fill_(float("nan"))
     found = witness(model, "S3", max_length=100)
-    assert (found.kind, found.growth) == ("unbounded", float("inf"))
+    assert found.kind == "unbounded"
+    assert math.isnan(found.growth)
+    assert found.reason == "layer 1 is NaN from the first token on, token 1"
+    assert "After w the state is NaN: layer 1 is NaN" in found.explain()
     assert found.replay(model)
     hard = harden(model, "S3")
     assert (hard.certified, hard.layers) == (False, ())
+
+
+@pytest.mark.parametrize("kinds", ["c", "cc"])
+def test_the_layer_and_the_token_that_become_nan_are_named(kinds):
+    class Broken(SSMStack):
+        def layer_transition(self, index, lower, tokens):
+            a, b = super().layer_transition(index, lower, tokens)
+            bad = (tokens == 3)[..., None] & (index == len(kinds) - 1)
+            return torch.where(bad, torch.nan, a), b
+
+    found = witness(Broken(6, 6, kinds, d_state=4), "S3", max_length=100)
+    assert math.isnan(found.growth)
+    assert found.reason.startswith(f"layer {len(kinds)} is NaN from")
+    assert found.reason.endswith(", token 3")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"max_length": 1.5}, DomainError),
+        ({"num_layers": "a"}, DomainError),
+        ({"resolution": "x"}, DomainError),
+        ({"radius": None}, DomainError),
+        ({"generator": 3}, DtypeError),
+    ],
+)
+def test_wrong_arguments_are_named(wrong, kind):
+    with pytest.raises(kind, match=next(iter(wrong))):
+        witness(SSMStack(6, 6, "c", d_state=4), "S3", **wrong)
+
+
+@pytest.mark.parametrize("model", [nn.Linear(3, 3), nn.GRU(3, 3), nn.Flatten(0)])
+def test_modules_that_map_no_tokens_to_logits_are_refused(model):
+    with pytest.raises(DtypeError, match="must map tokens"):
+        witness(model, "S3")
 
 
 def test_a_tracker_of_another_group_is_fooled_by_commutators():

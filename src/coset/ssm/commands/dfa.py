@@ -67,7 +67,8 @@ def dfa(
     except UnsupportedError as error:  # the verdict stands
         report["not_compiled"] = str(error)
     states = (automaton.run(tokens) if compiled is None else compiled.track(tokens)).tolist()
-    report["word"] = [automaton.state_labels[q] for q in states]
+    report["word"] = list(word)
+    report["states"] = [automaton.state_labels[q] for q in states]
     report["layers"] = None if compiled is None else _layers(compiled)
     if compiled is not None:
         certificate = compiled.certificate()
@@ -145,7 +146,7 @@ def _print(report: dict[str, Any], word: tuple[str, ...]) -> None:
     if "not_compiled" in report:
         console.print(escape(printable(f"not compiled: {report['not_compiled']}")))
     if word:
-        shown = report["word"] if len(word) <= _STEPS else ["…", *report["word"][-_STEPS:]]
+        shown = report["states"] if len(word) <= _STEPS else ["…", *report["states"][-_STEPS:]]
         console.print(escape(printable(f"states: {', '.join(shown)}")))
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from coset.core.errors import ConfigError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
-from coset.ssm.commands.loading import open_model
+from coset.ssm.commands.loading import check_reads_tokens, check_tracks, open_model
 
 if TYPE_CHECKING:
     from coset.ssm.harden import HardenedTracker
@@ -36,14 +36,14 @@ def harden(
     """Snap a trained model's phases to roots of unity, and check whether it is then exact.
 
     The check covers every pair of a state and a token, so an exact result is right on words of any
-    length; it is written to --out. If it is not exact, nothing is written, two words that it
-    confuses are shown, and the exit code is 1.
+    length; it is written to --out. If it is not exact, nothing is written; what was not kept and
+    two words that the hardened layers confuse are shown, and the exit code is 1.
 
     Example: coset ssm harden model.safetensors --group S3 --out exact.safetensors
 
     Args:
-        file: a model file of an SSMStack, or of a compiled tracker in complex or mlp form; it is
-            only read.
+        file: a model file of an SSMStack, or of a compiled tracker in complex, real or mlp form; it
+            is only read.
         group: a name such as S4, A5, Z60, SL(2,3), S4xZ2.
         out: the new model file.
         mode: the form of the new file, as in `coset ssm compile`.
@@ -57,10 +57,14 @@ def harden(
     if out is not None and out.resolve() == file.resolve():
         raise ConfigError(f"--out must be another file than the model; given {out} for both")
     model = open_model(file, like)
+    check_reads_tokens(model, file)
+    from coset.ssm.alphabet import as_group
     from coset.ssm.harden import harden as harden_model
 
+    named = as_group(group)
+    check_tracks(model, named, file, alphabet)
     found = harden_model(
-        model, group, moduli=moduli or None, alphabet=alphabet, max_residual=max_residual
+        model, named, moduli=moduli or None, alphabet=alphabet, max_residual=max_residual
     )
     if found.certified and out is not None:
         found.save(out, mode)
@@ -90,6 +94,7 @@ def _report(found: HardenedTracker, file: Path, out: Path | None, mode: str) -> 
             }
             for layer in found.layers
         ],
+        "dropped": list(found.dropped),
         "explanation": found.explain(),
         "out": str(out) if out is not None and found.certified else None,
         "mode": mode,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 
 from coset.core.files import dump_json
 from coset.core.terminal import printable
-from coset.ssm.commands.loading import open_model
+from coset.ssm.commands.loading import check_reads_tokens, check_tracks, open_model
 
 if TYPE_CHECKING:
     from coset.groups import Group
@@ -59,12 +60,14 @@ def witness(
         json: print JSON.
     """
     model = open_model(file, like)
+    check_reads_tokens(model, file)
     import torch
 
     from coset.ssm.alphabet import as_group
     from coset.ssm.witness import search_witness
 
     named = as_group(group)
+    check_tracks(model, named, file, alphabet)
     search = search_witness(
         model,
         named,
@@ -112,10 +115,15 @@ def _describe(found: TrackingWitness, group: Group) -> dict[str, Any]:
         "values": list(found.values),
         "labels": [group.labels[value] for value in found.values],
         "distance": found.distance,
-        "growth": None if found.growth == float("inf") else found.growth,
+        "growth": _finite(found.growth),
         "reason": found.reason,
         "text": found.explain(),
     }
+
+
+def _finite(size: float | None) -> float | None:
+    """Return a size as JSON can write it: null where it is NaN or infinite."""
+    return size if size is not None and math.isfinite(size) else None
 
 
 def _print(search: WitnessSearch, group: Group) -> None:
@@ -129,16 +137,21 @@ def _print(search: WitnessSearch, group: Group) -> None:
             else "nothing was found, which is no proof"
         )
     else:
-        console.print(f"[red]✗[/red] the model does not track {escape(group.name)}: {found.kind}")
+        isnan = found.growth is not None and math.isnan(found.growth)
+        kind = "its state becomes NaN" if isnan else found.kind
+        console.print(f"[red]✗[/red] the model does not track {escape(group.name)}: {kind}")
         names = ("u", "w")
         for name, word, value in zip(names, found.words, found.values, strict=True):
+            if found.kind == "unbounded" and name == "u":
+                continue  # the second word alone matters
             console.print(escape(f"  {name} = {printable(str(word))}"))
             label = printable(group.labels[value])
             console.print(escape(f"      {word.length:,} tokens, value {label}"))
         if found.distance is not None:
             console.print(f"  distance of the states: {found.distance:.3g}")
         if found.growth is not None:
-            console.print(f"  the state after w is {found.growth:.4g} large")
+            size = "NaN" if isnan else f"{found.growth:.4g} large"
+            console.print(f"  the state after w is {size}")
         console.print(escape(f"  {found.reason} (method {found.level})"))
     for line in search.tried:
         console.print(escape(f"tried {line}"), style="dim")

@@ -67,6 +67,9 @@ def compare(
     large = max(ends, key=lambda end: end.size)
     if large.size > task.radius:
         grown = words[ends.index(large)]
+        if large.is_nan:
+            reason, growth = runner.first_nan(grown), math.nan
+            return task.witness("unbounded", (words[0], grown), level, reason, growth=growth)
         return task.witness(
             "unbounded", (words[0], grown), level, "its state grows", growth=large.size
         )

@@ -35,7 +35,7 @@ class TrackingWitness(Witness):
         resolution: ε, the distance that a decoder needs.
         radius: R, how large a state may be.
         distance: ∞-distance of the two states, if they are compared.
-        growth: ∞-norm of the state after the second word, if it is unbounded.
+        growth: ∞-norm of the state after the second word, if it is unbounded; NaN if it is.
     """
 
     kind: WitnessKind
@@ -95,6 +95,8 @@ class TrackingWitness(Witness):
         first, second = self.words
         text = f"u = {first} ({first.length:,} tokens), w = {second} ({second.length:,} tokens). "
         if self.kind == "unbounded":
+            if self.growth != self.growth:
+                return f"{text}After w the state is NaN: {self.reason}."
             return f"{text}After w the state has grown to {self.growth:.3g}: {self.reason}."
         seen = {
             "same state": "the model is in the same state",

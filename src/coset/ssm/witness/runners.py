@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import DtypeError, RangeError
+from coset.core.errors import CosetError, DtypeError, RangeError
 from coset.ssm.cascade import Cascade
 from coset.ssm.witness.fading import FadingStack
 from coset.ssm.witness.finite import final_code
@@ -59,7 +59,12 @@ class Ending:
         if self.state is None:
             return 0.0
         size = float(np.abs(self.state).max(initial=0.0))
-        return size if size == size else float("inf")
+        return float("inf") if self.is_nan else size
+
+    @property
+    def is_nan(self) -> bool:
+        """Whether the state holds NaN."""
+        return self.state is not None and bool(np.isnan(self.state).any())
 
 
 class Runner(Protocol):
@@ -211,9 +216,27 @@ class ModuleRunner:
 
         Returns:
             (B, T, n) float64.
+
+        Raises:
+            DtypeError: if the module does not read tokens or gives no logits.
         """
-        logits: Tensor = self.model(tokens.to(self.device))
+        try:
+            logits: Tensor = self.model(tokens.to(self.device))
+        except CosetError:
+            raise
+        except Exception as error:  # any module may be given
+            raise self._no_tracker(f"failed: {type(error).__name__}: {error}") from error
+        if not isinstance(logits, Tensor):
+            raise self._no_tracker(f"returned a {type(logits).__name__}")
+        if logits.shape[:-1] != tokens.shape:
+            raise self._no_tracker(f"returned shape {tuple(logits.shape)}")
         return logits.detach().cpu().to(torch.float64)
+
+    def _no_tracker(self, what: str) -> DtypeError:
+        return DtypeError(
+            f"a model must map tokens (B, T) int64 to logits (B, T, labels); "
+            f"{type(self.model).__name__} {what}; wrap it in a module whose forward does"
+        )
 
     @torch.no_grad()
     def ends(self, words: Sequence[Word]) -> list[Ending]:
@@ -241,6 +264,27 @@ class ModuleRunner:
         best = [None] * len(words) if logits is None else logits.argmax(-1).tolist()
         return [Ending(0, flat[i], best[i]) for i in range(len(words))]
 
+    @torch.no_grad()
+    def first_nan(self, word: Word) -> str:
+        """Say where a state that ends as NaN became NaN.
+
+        Args:
+            word: after which it is NaN.
+
+        Returns:
+            The layer, if the state is one tensor a layer, and the token.
+        """
+        model: Any = self.model
+        state = model.start_state(1)
+        if np.isnan(flat_state(state)).any():
+            return f"{_nan_part(state)} is NaN before the first token"
+        for place, column in enumerate(_columns([word])):
+            state = model.step(column.to(self.device), state)[1]
+            if np.isnan(flat_state(state)).any():
+                where = f"token {place + 1:,} of the word" if place else "the first token"
+                return f"{_nan_part(state)} is NaN from {where} on, token {int(column)}"
+        return "its state is NaN"
+
     def _before_last(self, words: Sequence[Word]) -> Any:
         """Return the states before the last tokens by one parallel pass, if the model has one."""
         length = words[0].length - 1
@@ -258,6 +302,14 @@ class ModuleRunner:
             for a, b in zip(last, start, strict=True)
         )
         return last if fits else None
+
+
+def _nan_part(state: Any) -> str:
+    """Return the first layer that holds NaN, if the state is one tensor a layer."""
+    if isinstance(state, list | tuple) and all(isinstance(part, Tensor) for part in state):
+        layer = next(i for i, part in enumerate(state) if part.isnan().any())
+        return f"layer {layer + 1}"
+    return "its state"
 
 
 def _last(word: Word) -> Word:
@@ -302,6 +354,8 @@ def layer_tables(runner: ModuleRunner) -> LayerTables | None:
     start = flat_state(model.start_state(1))[0]  # type: ignore[operator]
     if a.shape != b.shape or start.shape != a.shape[1:]:
         return None
+    if not (a.isfinite().all() and b.isfinite().all() and np.isfinite(start).all()):
+        return None  # the model is run instead, which shows where it fails
     return LayerTables(a, b, start)
 
 

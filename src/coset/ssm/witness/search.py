@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,7 @@ from coset.ssm.witness.fading import FadingStack
 from coset.ssm.witness.result import LengthProbe, TrackingWitness, WitnessSearch
 from coset.ssm.witness.runners import ModuleRunner, layer_tables, runner_of
 from coset.ssm.witness.tables import LayerTables
-from coset.ssm.witness.task import TrackingTask, own_alphabet, task_of
+from coset.ssm.witness.task import TrackingTask, own_alphabet, random_source, task_of
 from coset.ssm.witness.words import Word
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def search_witness(
         The witness, or ``None`` with what was tried.
 
     Raises:
-        DtypeError: if the model is none of these.
+        DtypeError: if the model is none of these, reads no tokens, or the generator is none.
         DomainError: if a limit or the alphabet is impossible.
         RangeError: if alphabet and model disagree on the number of tokens.
         ShapeError: if a module has fewer labels than the group has elements.
@@ -78,10 +79,10 @@ def search_witness(
         >>> [word.length for word in found.words], found.kind
         ([49, 49], 'same state')
     """
-    if not levels or set(levels) - set("ABCD"):
+    if not isinstance(levels, str) or not levels or set(levels) - set("ABCD"):
         raise ConfigError(f"levels must be letters of 'ABCD'; given {levels!r}")
-    if num_layers is not None and num_layers < 1:
-        raise DomainError(f"num_layers must be ≥ 1; given {num_layers}")
+    _check_num_layers(num_layers)
+    source = random_source(generator)
     known = getattr(
         model, "num_tokens", getattr(getattr(model, "cascade", None), "num_tokens", None)
     )
@@ -91,7 +92,7 @@ def search_witness(
     task = task_of(group, alphabet, known, resolution, radius, max_length)
     runner = runner_of(model, task.num_tokens)
     if isinstance(runner, ModuleRunner):
-        return _search_module(runner, task, num_layers, levels, generator)
+        return _search_module(runner, task, num_layers, levels, source)
     if isinstance(model, LayerTables):
         return refute_layer(model, task)
     if isinstance(model, FadingStack):
@@ -151,12 +152,19 @@ def witness(
     ).witness
 
 
+def _check_num_layers(num_layers: int | None) -> None:
+    if num_layers is None:
+        return
+    if isinstance(num_layers, bool) or not isinstance(num_layers, Integral) or num_layers < 1:
+        raise DomainError(f"num_layers must be an integer ≥ 1; given {num_layers!r:.100}")
+
+
 def _search_module(
     runner: ModuleRunner,
     task: TrackingTask,
     num_layers: int | None,
     levels: str,
-    generator: torch.Generator | None,
+    source: torch.Generator,
 ) -> WitnessSearch:
     tried: list[str] = []
     probe: LengthProbe | None = None
@@ -178,7 +186,6 @@ def _search_module(
     if found is None and not closed and "C" in levels:
         found = _nested_witness(runner, task, num_layers, tried)
     if "D" in levels:
-        source = generator if generator is not None else torch.Generator().manual_seed(0)
         length = min(_PROBE_LENGTH, task.max_length)
         probe, words = probe_lengths(
             runner, task, length=length, num_words=_PROBE_WORDS, generator=source

@@ -41,7 +41,7 @@ class TrackingTask:
     def __post_init__(self) -> None:
         for name in ("resolution", "radius"):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 < value < math.inf:
+            if not isinstance(value, Real) or not 0 < float(value) < math.inf:
                 raise DomainError(f"{name} must be a positive number; given {value!r:.100}")
         length = self.max_length
         if isinstance(length, bool) or not isinstance(length, Integral) or length < 1:
