@@ -161,6 +161,9 @@ class AutomatonTracker(nn.Module):
     def certificate(self) -> AutomatonCertificate:
         """Return the proof that the module's own tables track its automaton.
 
+        It is a proof of integers; in mode "complex" the module follows them until rounding has
+        moved a phase by half a step.
+
         Returns:
             The certificate; ``verify()`` checks all reachable (code, token) pairs.
 

@@ -56,7 +56,10 @@ def compile(
     from coset.ssm.errors import NotSolvableError, NotTrackableError
 
     if out is None and mode != "int":
-        raise ConfigError(f"--mode names the form of the file --out; given {mode} and no --out")
+        raise ConfigError(
+            f"--mode names the form of the file --out; given {mode} and no --out; add "
+            f"--out FILE, or leave --mode out"
+        )
     named = as_group(group)
     try:
         tracker = compile_group(named, alphabet, layers=layers)
