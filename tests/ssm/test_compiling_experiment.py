@@ -117,7 +117,7 @@ def _unnamed(svg):
 
 def test_what_the_pictures_say(made):
     texts = [t.get_text() for t in series_diagram(made[0], []).axes[0].texts]
-    assert "Z2 × Z2" in texts
+    assert "Z2×Z2" in texts
     assert "perfect: refused at every depth" in texts
     maps = increment_maps([], [made[1]])
     images = [axes.images[0].get_array().shape for axes in maps.axes if axes.images]
