@@ -237,6 +237,18 @@ def test_tables_that_would_be_too_large_are_refused(monkeypatch):
         decompose(saturating(8))
 
 
+def test_too_many_codes_are_refused_before_any_table_is_built(monkeypatch):
+    monkeypatch.setattr("coset.ssm.automata.holonomy._tile_groups", None)
+    with pytest.raises(UnsupportedError, match=r"4,194,304 codes; .* at least 5.37e\+08"):
+        decompose(saturating(30))
+    monkeypatch.undo()
+    monkeypatch.setattr("coset.ssm.automata.holonomy.MAX_CODES", 127)
+    with pytest.raises(UnsupportedError, match="127 codes"):
+        decompose(saturating(8))
+    monkeypatch.setattr("coset.ssm.automata.holonomy.MAX_CODES", 128)
+    assert decompose(saturating(8))[0].num_codes == 128
+
+
 def test_a_group_that_is_too_large_to_compile_is_refused_by_its_order(monkeypatch):
     monkeypatch.setattr("coset.ssm.automata.tile_group.MAX_GROUP", 23)
     with pytest.raises(UnsupportedError, match=r"may have order 23 .* 4 sets of states in 24 ways"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -169,3 +170,29 @@ def test_a_group_far_too_large_to_list():
     cycle, swap = np.roll(np.arange(20), 1), np.array([1, 0, *range(2, 20)])
     orders = derived_orders(20, [cycle, swap])
     assert orders == (2432902008176640000, 1216451004088320000)
+
+
+@pytest.mark.parametrize("n", [8, 9, 12, 200])
+def test_symmetric_and_alternating_groups_need_no_chain(n, monkeypatch):
+    monkeypatch.setattr(StabilizerChain, "add", None)
+    cycle, swap = np.roll(np.arange(n), -1), np.arange(n)
+    swap[:2] = 1, 0
+    whole = math.factorial(n)
+    assert derived_orders(n, [cycle, swap]) == (whole, whole // 2)
+    three = np.arange(n)
+    three[:3] = 1, 2, 0
+    even = np.r_[0, np.roll(np.arange(1, n), -1)] if n % 2 == 0 else cycle
+    assert derived_orders(n, [even, three]) == (whole // 2,)
+
+
+def test_groups_that_are_not_alternating_are_not_taken_for_one():
+    # PSL(2, 7) on 8 points, two copies of S7 side by side, and S7 wr Z2, all without A14 inside.
+    shift, invert = (1, 2, 3, 4, 5, 6, 0, 7), (7, 6, 3, 2, 5, 4, 1, 0)
+    assert derived_orders(8, [shift, invert]) == (168,)
+    cycle, swap = [*range(1, 7), 0], [1, 0, *range(2, 7)]
+    stay, half = list(range(14)), math.factorial(7)
+    left = [[*p, *stay[7:]] for p in (cycle, swap)]
+    assert derived_orders(14, left) == (half, half // 2)
+    orders = derived_orders(14, [*left, [*stay[7:], *stay[:7]]])
+    assert orders[0] == 2 * half**2
+    assert orders[-1] == (half // 2) ** 2

@@ -26,6 +26,8 @@ __all__ = ["MAX_ENTRIES", "decompose"]
 
 # Of one layer's table of increments: cells × tokens × phases, 8 bytes each.
 MAX_ENTRIES = 2**24
+# Of all layers: 2²² codes of two tokens take about 20 s on one core.
+MAX_CODES = 2**22
 
 
 def decompose(delta: np.ndarray, start: int = 0) -> tuple[Cascade, np.ndarray]:
@@ -51,14 +53,18 @@ def decompose(delta: np.ndarray, start: int = 0) -> tuple[Cascade, np.ndarray]:
     """
     images = Images.from_delta(delta)
     chain = _chain(images, start)
+    _check_num_codes(images, chain)
     cascade = Cascade((), delta.shape[1])
     codes, sets = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    after = np.zeros((1, delta.shape[1]), dtype=np.int64)
     for height in range(int(images.heights[0]), 0, -1):
         active = np.unique(sets[images.heights[sets] == height])
         if active.size:
-            level = _Level(images, cascade, codes, sets, _tile_groups(images, active, chain))
-            cascade = Cascade((*cascade.layers, *level.layers(height)), delta.shape[1])
-            codes = cascade.reachable()
+            groups = _tile_groups(images, active, chain)
+            level = _Level(images, cascade, codes, after, sets, groups)
+            layers = level.layers(height)
+            cascade = Cascade((*cascade.layers, *layers), delta.shape[1])
+            codes, after = level.extend(layers)
             sets = level.narrow(codes)
     states = np.full(cascade.num_codes, -1, dtype=np.int64)
     states[codes] = [images.sets[a][0] for a in sets]
@@ -73,6 +79,21 @@ def _chain(images: Images, start: int) -> dict[int, int]:
         chain[here] = holding[0]
         here = holding[0]
     return chain
+
+
+def _check_num_codes(images: Images, chain: dict[int, int]) -> None:
+    """Refuse an automaton of too many codes before any table is built.
+
+    Each set that holds the start has its tiles told apart at its own height, so there are at least
+    as many codes as the product of their numbers.
+    """
+    least = math.prod(len(images.tiles(here)) for here in chain)
+    if least > MAX_CODES:
+        raise UnsupportedError(
+            f"the layers of an automaton may have {MAX_CODES:,} codes; the holonomy "
+            f"decomposition of this one has at least {least:.3g}, a factor for each of "
+            f"{len(chain)} sets of states inside each other; merge states (minimal()) or tokens"
+        )
 
 
 def _tile_groups(images: Images, active: np.ndarray, chain: dict[int, int]) -> dict[int, TileGroup]:
@@ -93,7 +114,8 @@ class _Level:
     Attributes:
         images: the images.
         above: the cascade of the larger heights, whose codes gate this level.
-        codes: (P,) the codes of it that words reach.
+        codes: (P,) the codes of it that words reach, sorted; the first is 0.
+        after: (P, X) the place among them of the code after each token.
         sets: (P,) the set of each.
         groups: the automaton of tiles of each class of sets.
     """
@@ -101,6 +123,7 @@ class _Level:
     images: Images
     above: Cascade
     codes: np.ndarray
+    after: np.ndarray
     sets: np.ndarray
     groups: dict[int, TileGroup]
 
@@ -113,17 +136,15 @@ class _Level:
         """Return the phase layers of this height."""
         tables = self._empty_tables()
         num_tokens = self.above.num_tokens
-        after = np.searchsorted(
-            self.codes, self.above.step(self.codes[:, None], np.arange(num_tokens)[None])
-        )
-        there = self.sets[after]
-        here = np.broadcast_to(self.sets[:, None], there.shape)
-        tokens = np.broadcast_to(np.arange(num_tokens)[None], there.shape)
-        triples = np.stack([here, tokens, there], -1).reshape(-1, 3)
-        distinct, which = np.unique(triples, axis=0, return_inverse=True)
-        order = np.argsort(which.reshape(-1), kind="stable")
-        bounds = np.searchsorted(which.reshape(-1)[order], np.arange(len(distinct) + 1))
-        for i, (a, x, b) in enumerate(distinct.tolist()):
+        num_sets = len(self.images.sets)
+        # Set, token and next set as one number: sorting rows of three is far slower.
+        keys = (self.sets[:, None] * num_tokens + np.arange(num_tokens)) * num_sets
+        keys = (keys + self.sets[self.after]).reshape(-1)
+        order = np.argsort(keys, kind="stable")
+        distinct, first = np.unique(keys[order], return_index=True)
+        bounds = [*first.tolist(), len(keys)]
+        for i, key in enumerate(distinct.tolist()):
+            (a, x), b = divmod(key // num_sets, num_tokens), key % num_sets
             cells = self.codes[order[bounds[i] : bounds[i + 1]] // num_tokens]
             self._fill(tables, cells, a, x, b, height)
         return [
@@ -141,11 +162,17 @@ class _Level:
         for moduli in self.layout.moduli:
             shape = (self.above.num_codes, local, self.above.num_tokens, len(moduli))
             local *= math.prod(moduli)
-            if math.prod(shape) > MAX_ENTRIES or self.above.num_codes * local > MAX_ENTRIES:
+            entries, codes = math.prod(shape), self.above.num_codes * local
+            if codes > MAX_CODES:
+                raise UnsupportedError(
+                    f"the layers of an automaton may have {MAX_CODES:,} codes; the holonomy "
+                    f"decomposition of this one needs {codes:,}; merge states (minimal()) or tokens"
+                )
+            if entries > MAX_ENTRIES:
                 raise UnsupportedError(
                     f"the table of a layer may have {MAX_ENTRIES:,} entries; the holonomy "
-                    f"decomposition of this automaton needs {math.prod(shape):,} for "
-                    f"{self.above.num_codes * local:,} codes; merge states (minimal()) or tokens"
+                    f"decomposition of this automaton needs {entries:,}; merge states (minimal()) "
+                    f"or tokens"
                 )
             tables.append((np.zeros(shape, np.int64), np.full(shape, -1, np.int64)))
         return tables
@@ -187,6 +214,35 @@ class _Level:
             resets[cells, :, token, :] = values[first : first + len(moduli)]
             first += len(moduli)
 
+    def extend(self, layers: list[PhaseLayer]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the codes that words reach with this level's layers, and their steps.
+
+        The steps of the levels above are known, so only those of this level are worked out.
+
+        Args:
+            layers: what `layers` returned.
+
+        Returns:
+            (P',) sorted codes and (P', X) the place of the code after each token.
+        """
+        count, tokens = self.layout.num_codes, np.arange(self.above.num_tokens)
+        moduli = [m for layer in layers for m in layer.moduli]
+        values = np.stack(np.unravel_index(np.arange(count), moduli), -1)[:, None]
+        cells = self.codes[:, None, None]
+        led = np.zeros((len(self.codes), count, len(tokens)), dtype=np.int64)
+        first = 0
+        for layer in layers:
+            mine = values[..., first : first + layer.num_phases]
+            moved = layer.apply(cells, tokens, mine)
+            for j, m in enumerate(layer.moduli):
+                cells, led = cells * m + mine[..., j], led * m + moved[..., j]
+            first += layer.num_phases
+        steps = (self.after[:, None] * count + led).reshape(-1, len(tokens))
+        reached = _reached(steps)
+        rank = np.cumsum(reached) - 1
+        places = np.flatnonzero(reached)
+        return self.codes[places // count] * count + places % count, rank[steps[places]]
+
     def narrow(self, codes: np.ndarray) -> np.ndarray:
         """Return the set of each code that this level's phases have narrowed down.
 
@@ -207,3 +263,15 @@ class _Level:
                 chosen = sets == a
                 narrowed[chosen] = group.tile_in(self.images, int(a))[tile_at[local[chosen]]]
         return narrowed
+
+
+def _reached(steps: np.ndarray) -> np.ndarray:
+    """Return which nodes of a graph node 0 leads to, (N,) bool, from its (N, X) steps."""
+    seen = np.zeros(len(steps), dtype=bool)
+    seen[0] = True
+    frontier = np.zeros(1, dtype=np.int64)
+    while frontier.size:
+        after = steps[frontier].reshape(-1)
+        frontier = np.unique(after[~seen[after]])
+        seen[frontier] = True
+    return seen

@@ -16,6 +16,9 @@ from coset.core.errors import DomainError
 
 __all__ = ["StabilizerChain", "derived_orders"]
 
+# Random products looked at; about one in log₂ n shows a symmetric group.
+_TRIALS = 100
+
 
 @dataclass
 class _Level:
@@ -59,7 +62,7 @@ class StabilizerChain:
         Returns:
             Whether the group grew.
         """
-        p = self._check(permutation)
+        p = self.check(permutation)
         if self._sift(0, p) is None:
             return False
         self.generators.append(p)
@@ -72,7 +75,7 @@ class StabilizerChain:
         return math.prod(len(level.transversal) for level in self._levels)
 
     def __contains__(self, permutation: Sequence[int] | np.ndarray) -> bool:
-        return self._sift(0, self._check(permutation)) is None
+        return self._sift(0, self.check(permutation)) is None
 
     def derived(self) -> StabilizerChain:
         """Return the subgroup of all products of commutators p⁻¹·q⁻¹·p·q.
@@ -89,7 +92,18 @@ class StabilizerChain:
                 waiting += [g[c[_inverse(g)]] for g in self.generators]
         return result
 
-    def _check(self, permutation: Sequence[int] | np.ndarray) -> np.ndarray:
+    def check(self, permutation: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return a permutation as an array.
+
+        Args:
+            permutation: (n,).
+
+        Returns:
+            (n,) int64.
+
+        Raises:
+            DomainError: if it is none of 0 … n − 1.
+        """
         p = np.asarray(permutation)
         if p.shape != (self.degree,) or not np.array_equal(np.sort(p), np.arange(self.degree)):
             raise DomainError(
@@ -135,6 +149,53 @@ def _inverse(p: np.ndarray) -> np.ndarray:
     return q
 
 
+def _alternating_orders(degree: int, generators: list[np.ndarray]) -> tuple[int, ...] | None:
+    """Return the orders of a symmetric or alternating group without its chain, if it is seen.
+
+    A transitive group that holds a cycle of prime length p with n/2 < p < n − 2, all other points
+    fixed, holds every even permutation (Jordan). Some power of g is such a cycle if exactly one
+    cycle of g has a length divisible by p, which is p itself: 2p > n leaves room for no other.
+    """
+    moves = [StabilizerChain(degree).check(p) for p in generators]
+    if degree < 8 or not moves or not _is_transitive(degree, moves):
+        return None
+    source, word = np.random.default_rng(0), np.arange(degree)
+    primes = {p for p in range(degree // 2 + 1, degree - 2) if _is_prime(p)}
+    for _ in range(_TRIALS):
+        for which in source.integers(len(moves), size=2 * degree.bit_length()):
+            word = moves[which][word]
+        if primes & set(_cycle_lengths(word)):
+            odd = any((degree - len(_cycle_lengths(p))) % 2 for p in moves)
+            whole = math.factorial(degree)
+            return (whole, whole // 2) if odd else (whole // 2,)
+    return None
+
+
+def _is_transitive(degree: int, moves: list[np.ndarray]) -> bool:
+    seen, waiting = {0}, [0]
+    while waiting:
+        here = waiting.pop()
+        fresh = {int(p[here]) for p in moves} - seen
+        seen |= fresh
+        waiting += fresh
+    return len(seen) == degree
+
+
+def _cycle_lengths(p: np.ndarray) -> list[int]:
+    lengths, left, images = [], set(range(len(p))), p.tolist()
+    while left:
+        here, length = left.pop(), 1
+        while (here := images[here]) in left:
+            left.remove(here)
+            length += 1
+        lengths.append(length)
+    return lengths
+
+
+def _is_prime(number: int) -> bool:
+    return number > 1 and all(number % d for d in range(2, math.isqrt(number) + 1))
+
+
 def derived_orders(degree: int, generators: Iterable[np.ndarray]) -> tuple[int, ...]:
     """Return the orders along the derived series of a permutation group.
 
@@ -157,6 +218,10 @@ def derived_orders(degree: int, generators: Iterable[np.ndarray]) -> tuple[int, 
         >>> derived_orders(5, [(1, 0, 2, 3, 4), (1, 2, 3, 4, 0)])
         (120, 60)
     """
+    generators = list(generators)
+    large = _alternating_orders(degree, generators)
+    if large is not None:
+        return large
     chain = StabilizerChain(degree, generators)
     orders = [chain.order]
     while orders[-1] > 1:

@@ -37,7 +37,7 @@ def regroup(cascade: Cascade, states: np.ndarray) -> tuple[Cascade, np.ndarray]:
         >>> regroup(two, np.arange(6))[0].moduli, len(regroup(two, np.arange(6))[0].layers)
         ((2, 3), 1)
     """
-    codes = cascade.reachable()
+    codes = np.flatnonzero(states >= 0)
     if codes.size * len(cascade.moduli) ** 2 > _MAX_WORK or len(cascade.layers) < 2:
         return cascade, states
     phases = cascade.decode(codes)
