@@ -303,3 +303,11 @@ def test_verdicts_of_small_automata(delta, kind, depths):
 def test_a_verdict_becomes_json_and_comes_back():
     verdict = Automaton.from_dfa(table("full T3")).verdict()
     assert type(verdict).from_json(verdict.to_json()) == verdict
+
+
+def test_the_order_of_a_huge_group_is_said_in_a_few_characters():
+    n = 1600  # n! has more digits than Python prints
+    swap = np.r_[1, 0, np.arange(2, n)]
+    verdict = Automaton.from_dfa(np.stack([np.roll(np.arange(n), -1), swap], 1)).verdict()
+    assert not verdict
+    assert "order about 10^44" in verdict.reason

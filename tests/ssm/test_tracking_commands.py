@@ -254,3 +254,12 @@ def test_witness_and_harden_say_that_a_model_is_nan(tmp_path, capsys):
     assert told(capsys)["witness"]["growth"] is None
     assert harden(path, group="S3", json=True) == 1
     assert "a multiplier is NaN" in told(capsys)["dropped"][0]
+
+
+def test_dfa_writes_the_order_of_a_huge_group(tmp_path, capsys):
+    n, path = 1600, tmp_path / "large.json"
+    rows = [[(q + 1) % n, (1, 0)[q] if q < 2 else q] for q in range(n)]
+    Automaton.from_dfa(rows).to_json_file(path)
+    assert dfa(path, json=True) == 1
+    assert told(capsys)["groups"][0]["order"].startswith("about 10^44")
+    assert dfa(path) == 1

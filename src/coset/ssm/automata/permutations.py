@@ -14,7 +14,7 @@ import numpy as np
 
 from coset.core.errors import DomainError
 
-__all__ = ["StabilizerChain", "derived_orders"]
+__all__ = ["StabilizerChain", "derived_orders", "order_text"]
 
 # Random products looked at; about one in log₂ n shows a symmetric group.
 _TRIALS = 100
@@ -230,3 +230,19 @@ def derived_orders(degree: int, generators: Iterable[np.ndarray]) -> tuple[int, 
             break
         orders.append(chain.order)
     return tuple(orders)
+
+
+def order_text(order: int) -> str:
+    """Return the order of a group in a few characters.
+
+    Args:
+        order: at least 1, of any size.
+
+    Returns:
+        All digits, or "about" a power of ten where they are many.
+
+    Example:
+        >>> order_text(5040), order_text(math.factorial(70))
+        ('5,040', 'about 10^100')
+    """
+    return f"{order:,}" if order < 10**15 else f"about 10^{round(math.log10(order))}"

@@ -16,7 +16,7 @@ from coset.core.errors import UnsupportedError
 from coset.groups import Group
 from coset.ssm.automata.images import Images
 from coset.ssm.automata.monoid import TransitionMonoid
-from coset.ssm.automata.permutations import StabilizerChain
+from coset.ssm.automata.permutations import StabilizerChain, order_text
 from coset.ssm.cascade import Cascade
 from coset.ssm.compile import compile_group
 
@@ -150,7 +150,7 @@ def _group(permutations: np.ndarray) -> tuple[Group, np.ndarray, np.ndarray]:
     if order > MAX_GROUP:
         raise UnsupportedError(
             f"a group of permutations may have order {MAX_GROUP:,} to be compiled; words permute "
-            f"{permutations.shape[1]} sets of states in {order:,} ways"
+            f"{permutations.shape[1]} sets of states in {order_text(order)} ways"
         )
     monoid = TransitionMonoid.from_delta(permutations.T, order)
     columns = np.empty((monoid.size, monoid.size), dtype=np.int32)

@@ -19,7 +19,7 @@ from coset.core.errors import UnsupportedError
 from coset.core.results import Record, Verdict
 from coset.ssm.automata.automaton import Automaton
 from coset.ssm.automata.images import MAX_IMAGES, Images, check_num_states
-from coset.ssm.automata.permutations import derived_orders
+from coset.ssm.automata.permutations import derived_orders, order_text
 
 __all__ = ["AutomatonVerdict", "SyntacticGroup", "judge_automaton"]
 
@@ -183,15 +183,15 @@ def _reason(groups: list[SyntacticGroup]) -> str:
     if stuck is not None:
         return (
             f"the words that permute {describe_states(stuck.states)} form a group of order "
-            f"{stuck.order:,} that is not solvable: its derived series stalls at a perfect "
-            f"subgroup of order {stuck.orders[-1]:,}"
+            f"{order_text(stuck.order)} that is not solvable: its derived series stalls at a "
+            f"perfect subgroup of order {order_text(stuck.orders[-1])}"
         )
     if not groups:
         return "its transition monoid has no group but trivial ones: it only sets, holds, forgets"
     orders = sorted({group.order for group in groups}, reverse=True)
     return (
         f"every group in its transition monoid is solvable; "
-        f"{'orders' if len(orders) > 1 else 'order'} {', '.join(f'{n:,}' for n in orders)}"
+        f"{'orders' if len(orders) > 1 else 'order'} {', '.join(map(order_text, orders))}"
     )
 
 
