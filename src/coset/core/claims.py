@@ -18,7 +18,7 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -33,6 +33,7 @@ __all__ = [
     "Expected",
     "Kind",
     "all_claims",
+    "changed_rows",
     "claim",
     "claims_of",
     "find_claim",
@@ -122,6 +123,25 @@ class Claim:
     def test(self) -> str:
         """The file, and how the name of the test begins, that judges this claim and its mutants."""
         return f"tests/{self.subject}/test_claims.py::test_{self.id.split('.')[1]}"
+
+
+def changed_rows(
+    choose: Callable[[dict[str, Any]], bool], **values: object
+) -> Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]:
+    """Return a mutant for an empirical claim: the chosen rows get other values.
+
+    Args:
+        choose: tells whether a row is changed.
+        **values: columns and what stands in them instead.
+
+    Returns:
+        A function from rows to rows; those given stay as they are.
+    """
+
+    def changed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, **values} if choose(row) else dict(row) for row in rows]
+
+    return changed
 
 
 _CLAIMS: dict[str, Claim] = {}

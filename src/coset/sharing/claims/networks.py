@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coset.core.claims import ClaimResult, claim
+from coset.core.claims import ClaimResult, changed_rows, claim
 
 Rows = Sequence[dict[str, Any]]
 
@@ -24,16 +24,9 @@ def _change(
     names: Sequence[str], shuffled: bool | None, **values: object
 ) -> Callable[[Rows], Rows]:
     """Return a mutant of rows: the named methods' rows get other values."""
-
-    def changed(rows: Rows) -> Rows:
-        return [
-            {**row, **values}
-            if row["method"] in names and shuffled in (None, row["shuffled"])
-            else dict(row)
-            for row in rows
-        ]
-
-    return changed
+    return changed_rows(
+        lambda row: row["method"] in names and shuffled in (None, row["shuffled"]), **values
+    )
 
 
 def _mean(rows: Rows, column: str, **where: object) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from coset.core.claims import ClaimResult, claim
+from coset.core.claims import ClaimResult, changed_rows, claim
 
 __all__ = ["C10"]
 
@@ -15,15 +15,6 @@ Rows = Sequence[dict[str, Any]]
 # What counts: stated before the seeds were run.
 LEAST_SHARE = 0.9
 LARGEST_CONTROL_GAIN = 0.1
-
-
-def _change(choose: Callable[[dict[str, Any]], bool], **values: object) -> Callable[[Rows], Rows]:
-    """Return a mutant of rows: the chosen rows get other values."""
-
-    def changed(rows: Rows) -> Rows:
-        return [{**row, **values} if choose(row) else dict(row) for row in rows]
-
-    return changed
 
 
 def _is_solvable(row: dict[str, Any]) -> bool:
@@ -71,10 +62,12 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     expected="holds",
     experiment="ssm.learned-trackers",
     mutants={
-        "a certified tracker errs on a long word": _change(_is_certified, long_accuracy=0.999),
-        "no seed is certified": _change(_is_solvable, is_certified=False),
-        "A5 is learned": _change(lambda row: not _is_solvable(row), is_certified=True),
-        "a first layer explains A5": _change(lambda row: not _is_solvable(row), best_gain=0.69),
+        "a certified tracker errs on a long word": changed_rows(_is_certified, long_accuracy=0.999),
+        "no seed is certified": changed_rows(_is_solvable, is_certified=False),
+        "A5 is learned": changed_rows(lambda row: not _is_solvable(row), is_certified=True),
+        "a first layer explains A5": changed_rows(
+            lambda row: not _is_solvable(row), best_gain=0.69
+        ),
     },
 )
 def C10(rows: Rows) -> ClaimResult:

@@ -6,19 +6,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from coset.core.claims import ClaimResult, claim
+from coset.core.claims import ClaimResult, changed_rows, claim
 
 Rows = Sequence[dict[str, Any]]
-Mutant = Callable[[Rows], Rows]
-
-
-def _change(choose: Callable[[dict[str, Any]], bool], **values: object) -> Mutant:
-    """Return a mutant of rows: the chosen rows get other values."""
-
-    def changed(rows: Rows) -> Rows:
-        return [{**row, **values} if choose(row) else dict(row) for row in rows]
-
-    return changed
 
 
 def _open_orbit(row: dict[str, Any]) -> bool:
@@ -50,11 +40,13 @@ _FAILING = ("bfloat16", 60)
     expected="holds",
     experiment="ssm.horizon",
     mutants={
-        "a word fails on a closed orbit": _change(_closed_orbit, num_failed=1, first_failure=7),
-        "open orbits never fail": _change(
+        "a word fails on a closed orbit": changed_rows(
+            _closed_orbit, num_failed=1, first_failure=7
+        ),
+        "open orbits never fail": changed_rows(
             _open_orbit, num_failed=0, first_failure=None, median_failure=None
         ),
-        "open orbits fail after a few tokens": _change(_open_orbit, median_failure=30),
+        "open orbits fail after a few tokens": changed_rows(_open_orbit, median_failure=30),
     },
 )
 def C8b(rows: Rows) -> ClaimResult:
@@ -135,13 +127,13 @@ def _is(kind: str, **values: object) -> Callable[[dict[str, Any]], bool]:
     expected="holds",
     experiment="ssm.parity",
     mutants={
-        "an excluded stack is certified": _change(
+        "an excluded stack is certified": changed_rows(
             _is("outcome", is_trackable=False), is_certified=True
         ),
-        "an excluded stack generalizes": _change(
+        "an excluded stack generalizes": changed_rows(
             _is("accuracy", is_trackable=False), accuracy=0.97
         ),
-        "the allowed stacks cannot be hardened": _change(
+        "the allowed stacks cannot be hardened": changed_rows(
             _is("outcome", is_trackable=True), is_certified=False, hardened_accuracy=None
         ),
     },
@@ -198,13 +190,13 @@ def C6d(rows: Rows) -> ClaimResult:
     expected="holds",
     experiment="ssm.typed-stacks",
     mutants={
-        "a wrong order is certified": _change(
+        "a wrong order is certified": changed_rows(
             _is("outcome", is_trackable=False), is_certified=True
         ),
-        "a wrong order generalizes": _change(
+        "a wrong order generalizes": changed_rows(
             _is("accuracy", is_trackable=False, stage="trained"), accuracy=0.95
         ),
-        "a compiled stack errs once": _change(
+        "a compiled stack errs once": changed_rows(
             _is("accuracy", is_trackable=True, stage="compiled"), accuracy=0.999
         ),
     },
@@ -258,10 +250,10 @@ def _at_four_times(rows: Rows, noise: float | None) -> list[float]:
     expected="holds",
     experiment="ssm.near-solution",
     mutants={
-        "a random start generalizes": _change(
+        "a random start generalizes": changed_rows(
             _is("accuracy", noise=None, stage="trained"), accuracy=0.99
         ),
-        "no start near the solution does": _change(
+        "no start near the solution does": changed_rows(
             lambda row: row["kind"] == "accuracy" and row["noise"] is not None, accuracy=0.5
         ),
     },
@@ -302,15 +294,15 @@ def C7(rows: Rows) -> ClaimResult:
     expected="holds",
     experiment="ssm.near-solution",
     mutants={
-        "training keeps the exact start": _change(
+        "training keeps the exact start": changed_rows(
             _is("accuracy", noise=0.0, stage="trained"), accuracy=1.0
         ),
-        "hardened models are not exact": _change(
+        "hardened models are not exact": changed_rows(
             lambda row: row["kind"] == "outcome" and row["noise"] is not None,
             is_certified=False,
             hardened_accuracy=None,
         ),
-        "a certified model errs": _change(
+        "a certified model errs": changed_rows(
             lambda row: row["kind"] == "outcome" and bool(row["is_certified"]),
             hardened_accuracy=0.999,
         ),
