@@ -1,0 +1,1 @@
+"""From preferences to the right reward, to a certified policy."""

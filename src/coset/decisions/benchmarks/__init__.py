@@ -1,0 +1,1 @@
+"""The hot paths of preferences and sequential decisions."""

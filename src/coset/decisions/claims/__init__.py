@@ -1,0 +1,1 @@
+"""The claims of preferences and sequential decisions, with their near misses."""

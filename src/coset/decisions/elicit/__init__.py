@@ -1,0 +1,1 @@
+"""Ask for preferences until rewards and multipliers are known, with intervals."""

@@ -1,0 +1,1 @@
+"""The experiments of preferences and sequential decisions."""

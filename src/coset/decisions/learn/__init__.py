@@ -1,0 +1,1 @@
+"""Learning lexicographically optimal policies from experience."""
