@@ -127,7 +127,7 @@ class Lottery:
                 raise DtypeError(
                     f"an outcome must be hashable; given {outcome!r}; use a name or a tuple"
                 ) from error
-        total: Number = sum(merged.values()) if exact else math.fsum(merged.values())
+        total: Any = sum(merged.values()) if exact else math.fsum(merged.values())
         if (exact and total != 1) or abs(total - 1) > _SUM_TOLERANCE:
             raise DomainError(
                 f"the weights of a lottery sum to 1; given {total} in all"
@@ -275,7 +275,8 @@ def _weight(outcome: Any, weight: Any, exact: bool) -> Number:
             f"a weight must be a real number; the one of {outcome!r} is {weight!r}"
             f"{'; write Fraction(…) for an exact one' if isinstance(weight, str) else ''}"
         )
-    value: Number = Fraction(weight) if exact else float(weight)  # type: ignore[arg-type]
+    given: Any = weight  # numpy registers its scalars as numbers without saying so to the checker
+    value = Fraction(given) if exact else float(given)
     if not (0 <= value < math.inf):
         raise DomainError(
             f"a weight must be finite and not negative; the one of {outcome!r} is {weight}"
