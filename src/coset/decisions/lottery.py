@@ -128,7 +128,7 @@ class Lottery:
                     f"an outcome must be hashable; given {outcome!r}; use a name or a tuple"
                 ) from error
         total: Any = sum(merged.values()) if exact else math.fsum(merged.values())
-        if (exact and total != 1) or abs(total - 1) > _SUM_TOLERANCE:
+        if total != 1 if exact else abs(total - 1) > _SUM_TOLERANCE:
             raise DomainError(
                 f"the weights of a lottery sum to 1; given {total} in all"
                 f"{'' if merged else ' (no outcome)'}; divide them by it if you mean proportions"
@@ -258,7 +258,7 @@ def mix(alpha: Number | int, p: Lottery, q: Lottery) -> Lottery:
     """
     if not isinstance(alpha, Real) or not 0 <= alpha <= 1:
         raise DomainError(f"the weight of a mixture lies in [0, 1]; given {alpha!r}")
-    share = Fraction(alpha) if isinstance(alpha, Rational) else float(alpha)
+    share: Number = _exactly(alpha) if isinstance(alpha, Rational) else float(alpha)
     rest = 1 - share
     # A weight of 0 would turn the other lottery's fractions into floats for nothing.
     parts = [(share, p), (rest, q)]
@@ -275,13 +275,17 @@ def _weight(outcome: Any, weight: Any, exact: bool) -> Number:
             f"a weight must be a real number; the one of {outcome!r} is {weight!r}"
             f"{'; write Fraction(…) for an exact one' if isinstance(weight, str) else ''}"
         )
-    given: Any = weight  # numpy registers its scalars as numbers without saying so to the checker
-    value = Fraction(given) if exact else float(given)
+    value = _exactly(weight) if exact else float(weight)  # type: ignore[arg-type]
     if not (0 <= value < math.inf):
         raise DomainError(
             f"a weight must be finite and not negative; the one of {outcome!r} is {weight}"
         )
     return value
+
+
+def _exactly(value: Any) -> Fraction:
+    # A fraction made from a NumPy integer would keep its 64 bits inside, and overflow.
+    return Fraction(int(value.numerator), int(value.denominator))
 
 
 def _ordered(merged: Mapping[Hashable, Number]) -> list[Hashable]:
