@@ -275,7 +275,7 @@ def _weight(outcome: Any, weight: Any, exact: bool) -> Number:
             f"a weight must be a real number; the one of {outcome!r} is {weight!r}"
             f"{'; write Fraction(…) for an exact one' if isinstance(weight, str) else ''}"
         )
-    value = _exactly(weight) if exact else float(weight)  # type: ignore[arg-type]
+    value = _exactly(weight) if exact else float(weight)
     if not (0 <= value < math.inf):
         raise DomainError(
             f"a weight must be finite and not negative; the one of {outcome!r} is {weight}"
