@@ -1,0 +1,148 @@
+"""Lists of transitions as padded arrays, with terminal states where episodes end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import torch
+
+__all__ = ["Transition", "successor_table", "tensors_of"]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One outcome of an action.
+
+    Attributes:
+        state: where it was taken.
+        action: which.
+        successor: the next state.
+        reward: what is paid.
+        ended: the episode terminates.
+        probability: exact.
+        goal: the goal is reached.
+        unsafe: danger is entered.
+    """
+
+    state: int
+    action: int
+    successor: int
+    reward: float
+    ended: bool
+    probability: Fraction
+    goal: bool = False
+    unsafe: bool = False
+
+    def marked(self, goal: bool, unsafe: bool) -> Transition:
+        """Return it with other marks.
+
+        Args:
+            goal: the goal is reached.
+            unsafe: danger is entered.
+
+        Returns:
+            A copy.
+        """
+        return replace(self, goal=goal, unsafe=unsafe)
+
+    def with_probability(self, probability: Fraction) -> Transition:
+        """Return it with another probability.
+
+        Args:
+            probability: in [0, 1].
+
+        Returns:
+            A copy.
+        """
+        return replace(self, probability=probability)
+
+    def ending(self, successor: int) -> Transition:
+        """Return it as one that ends the episode.
+
+        Args:
+            successor: where.
+
+        Returns:
+            A copy.
+        """
+        return replace(self, ended=True, successor=successor)
+
+
+Rows = Sequence[Sequence[Sequence[Transition]]]
+
+
+def successor_table(rows: Rows) -> list[list[list[Transition]]]:
+    """Send every ended transition to a terminal state.
+
+    A state is terminal if transitions lead to it and all of them end the episode, or if it has no
+    outcome. Ended transitions that lead elsewhere go to one more terminal state, behind the last.
+
+    Args:
+        rows: the outcomes of each state and action.
+
+    Returns:
+        The same with terminal states emptied, one state longer if an end had to be added.
+    """
+    num_states, num_actions = len(rows), len(rows[0])
+    entered = [False] * num_states
+    entered_alive = [False] * num_states
+    for actions in rows:
+        for outcomes in actions:
+            for one in outcomes:
+                entered[one.successor] = True
+                entered_alive[one.successor] |= not one.ended
+    terminal = [
+        (entered[s] and not entered_alive[s]) or not any(rows[s]) for s in range(num_states)
+    ]
+    added = False
+    table: list[list[list[Transition]]] = []
+    for s, actions in enumerate(rows):
+        own: list[list[Transition]] = []
+        for outcomes in actions:
+            kept = []
+            for one in outcomes if not terminal[s] else ():
+                stray = one.ended and not terminal[one.successor]
+                added |= stray
+                kept.append(one.ending(num_states) if stray else one)
+            own.append(kept)
+        table.append(own)
+    return [*table, [[] for _ in range(num_actions)]] if added else table
+
+
+def tensors_of(rows: Rows) -> dict[str, torch.Tensor]:
+    """Return transitions as padded arrays.
+
+    Args:
+        rows: the outcomes of each state and action; a state without any is terminal.
+
+    Returns:
+        successor int32, probability and reward float64, ended, goal and unsafe bool, all (S, A, K);
+        mask bool (S, A); terminal bool (S,). Padding has probability 0 and stays in its state.
+    """
+    num_states, num_actions = len(rows), len(rows[0])
+    width = max((len(outcomes) for actions in rows for outcomes in actions), default=1) or 1
+    shape = (num_states, num_actions, width)
+    successor = torch.arange(num_states, dtype=torch.int32)[:, None, None].expand(shape).clone()
+    probability, reward = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+    ended, goal, unsafe = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
+    for s, actions in enumerate(rows):
+        for a, outcomes in enumerate(actions):
+            for k, one in enumerate(outcomes):
+                place = (s, a, k)
+                successor[place] = one.successor
+                probability[place] = float(one.probability)
+                reward[place] = one.reward
+                ended[place], goal[place], unsafe[place] = one.ended, one.goal, one.unsafe
+    mask = (probability > 0).any(-1)
+    return {
+        "successor": successor,
+        "probability": probability,
+        "reward": reward,
+        "ended": ended,
+        "goal": goal,
+        "unsafe": unsafe,
+        "mask": mask,
+        "terminal": ~mask.any(-1),
+    }
