@@ -1,0 +1,101 @@
+"""Safety first: an environment in which no reward makes up for an unsafe event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+
+from coset.core.errors import DomainError
+from coset.decisions.envs.lex_reward import TransitionFunction
+
+__all__ = ["SafetyFirst"]
+
+
+class SafetyFirst(gymnasium.Wrapper, RecordConstructorArgs):
+    """The two objectives of a safety-first order: never an unsafe event; then the return.
+
+    An unsafe step has the reward (−1, 0), multiplier 0, and ends the episode. Any other step has
+    (0, r), and unless it is terminal the multiplier Γ = [[1, 0], [r, γ]]: the entry r makes
+    trajectories that end unsafe earn nothing. Then u = (−P(unsafe), P(safe)·E[Σ γ^t r | safe]).
+
+    Args:
+        env: the environment; its rewards are numbers.
+        unsafe: ``unsafe(observation, action, next_observation, reward, terminated, info) -> bool``.
+        discount: γ > 0 of the second objective.
+        reward: a function of the same arguments that returns r, in place of the environment's.
+
+    Raises:
+        DomainError: if γ is not positive and finite.
+
+    Claims: decisions.C7.
+
+    Example:
+        >>> cliff = gymnasium.make("CliffWalking-v1")
+        >>> env = SafetyFirst(cliff, lambda s, a, t, r, end, info: r == -100)
+        >>> _ = env.reset(seed=0)
+        >>> env.step(1)[1:3]
+        (array([-1.,  0.]), True)
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        unsafe: TransitionFunction,
+        *,
+        discount: float = 0.99,
+        reward: TransitionFunction | None = None,
+    ) -> None:
+        RecordConstructorArgs.__init__(self, unsafe=unsafe, discount=discount, reward=reward)
+        super().__init__(env)
+        if not 0.0 < discount < np.inf:
+            raise DomainError(f"discount must be positive and finite; given {discount}")
+        self.num_objectives = 2
+        self.reward_space = gymnasium.spaces.Box(
+            np.array([-1.0, -np.inf]), np.array([0.0, np.inf]), dtype=np.float64
+        )
+        self._unsafe, self._discount, self._reward = unsafe, float(discount), reward
+        self._observation: Any = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode, as the environment does.
+
+        Args:
+            seed: of the environment's randomness.
+            options: as the environment wants them.
+
+        Returns:
+            The observation and info.
+        """
+        self._observation, info = self.env.reset(seed=seed, options=options)
+        return self._observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take an action.
+
+        Args:
+            action: as the environment wants it.
+
+        Returns:
+            Next observation, float64 (2,) reward, terminated (also after an unsafe step),
+            truncated, info with "multiplier", "unsafe" and the environment's "reward".
+
+        Raises:
+            DomainError: if the reward is not finite.
+        """
+        after, reward, terminated, truncated, info = self.env.step(action)
+        event = (self._observation, action, after, float(reward), bool(terminated), info)
+        unsafe = bool(self._unsafe(*event))
+        earned = float(reward if self._reward is None else self._reward(*event))
+        if not np.isfinite(earned):
+            raise DomainError(f"rewards must be finite; given {earned}")
+        vector = np.array([-1.0, 0.0] if unsafe else [0.0, earned])
+        ended = bool(terminated) or unsafe
+        gamma = np.array([[1.0, 0.0], [earned, self._discount]]) * (not ended)
+        self._observation = after
+        info = {**info, "multiplier": gamma, "unsafe": unsafe, "reward": float(reward)}
+        return after, vector, ended, bool(truncated), info
