@@ -100,6 +100,8 @@ def as_integers(name: str, value: Any) -> Tensor:
         DtypeError: if it does not hold integers.
     """
     array = _tensor(name, value)
+    if array.numel() == 0:  # an empty list has no type of its own; the shape will be refused
+        return array.long()
     if array.dtype.is_floating_point or array.dtype == torch.bool:
         raise DtypeError(f"{name} must be integers; given {array.dtype}")
     return array
