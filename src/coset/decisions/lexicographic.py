@@ -1,0 +1,270 @@
+"""Solve the objectives of a decision process in order, keeping at each only the best actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coset.core.results import Status
+from coset.decisions.admissible import Trap, admissible_policy, may_stay, trap_of
+from coset.decisions.errors import UnprovedTieError
+from coset.decisions.level import ScalarLevel
+from coset.decisions.mdp import MDP
+from coset.decisions.scalar import LevelMethod, solve_level
+from coset.decisions.solution import MDPSolution, TieStatus
+from coset.decisions.ties import TieRule, decide_ties
+from coset.decisions.transience import spread, transience
+from coset.decisions.undiscounted import LevelValues, solve_undiscounted
+
+__all__ = ["SolveOptions", "solve_lexicographic"]
+
+# Action values that differ by less than this, in units of the level's largest number, are a tie.
+_TIE_TOLERANCE = 1e-9
+# Rows of weights whose sum exceeds 1 by more than this multiply what they lead to.
+_OVER = 1e-5
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """How to solve.
+
+    Attributes:
+        method: how a level is solved whose multipliers die out.
+        tol: the error asked for at each level.
+        max_iter: the most sweeps or evaluations of a level.
+        ties: "tol" tolerates differences of 1e-9 of the level's scale, "strict" none.
+        slack: for each objective by how much an action may be worse and still survive.
+    """
+
+    method: LevelMethod
+    tol: float
+    max_iter: int
+    ties: Literal["tol", "strict"]
+    slack: tuple[float, ...] | None
+
+
+@dataclass(eq=False)
+class _Progress:
+    """What is known after some levels."""
+
+    allowed: Tensor
+    lost_at: Tensor
+    loss: Tensor
+    value: Tensor
+    tie_status: Tensor
+    errors: list[Tensor | float] = field(default_factory=list)
+    bounds: list[float] = field(default_factory=list)
+    traps: list[Trap] = field(default_factory=list)
+    iterations: int = 0
+    advice: list[str] = field(default_factory=list)
+    status: Status = Status.SOLVED
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """One level, solved."""
+
+    level: ScalarLevel
+    value: Tensor
+    error: Tensor | float
+    reward_error: Tensor | float
+    equal: Tensor | None = None
+    graph: LevelValues | None = None
+
+
+def solve_lexicographic(mdp: MDP, options: SolveOptions) -> MDPSolution:
+    """Solve level after level on the actions that survive, in float64 with proved bounds.
+
+    Given the levels above, r̄_k(s, a) = Σ P (r_k + Σ_{j<k} Γ_kj V_j(s')) is a known reward, and
+    level k a scalar problem on the actions that attain V_0 … V_{k−1}; those whose action value is
+    V_k survive.
+
+    Args:
+        mdp: the process; multipliers ≥ 0.
+        options: how.
+
+    Returns:
+        The solution.
+
+    Raises:
+        NotTransientError: if a level has no finite value.
+        NoOptimalPolicyError: if the best is approached and not attained.
+        UnprovedTieError: with ties "strict", if a tie is not proved.
+
+    Complexity: d scalar problems; (S, A) bool, int8 and float64 besides.
+
+    Claims: decisions.C8.
+    """
+    depth = mdp.num_objectives
+    exists = mdp.allowed
+    progress = _Progress(
+        allowed=exists.clone(),
+        lost_at=torch.where(exists, depth, -1).to(torch.int8),
+        loss=torch.zeros(exists.shape, dtype=torch.float64, device=exists.device),
+        value=torch.zeros(mdp.num_states, depth, dtype=torch.float64, device=exists.device),
+        tie_status=torch.full(
+            (mdp.num_states, depth), TieStatus.NONE, dtype=torch.int8, device=exists.device
+        ),
+    )
+    for index in range(depth):
+        _advance(mdp, index, options, progress)
+    policy = admissible_policy(mdp, progress.allowed, progress.traps)
+    return MDPSolution(
+        value=progress.value,
+        status=progress.status,
+        advice="; ".join(progress.advice),
+        error_bound=max(progress.bounds),
+        iterations=progress.iterations,
+        policy=policy,
+        tie_set=progress.allowed,
+        tie_status=progress.tie_status,
+        lost_at=progress.lost_at,
+        loss=progress.loss,
+        level_bounds=tuple(progress.bounds),
+    )
+
+
+def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> None:
+    """Solve one level and drop the actions that lose there."""
+    solved = _solve(mdp, index, options, progress)
+    slack = 0.0 if options.slack is None else options.slack[index]
+    tolerance = _TIE_TOLERANCE * _scale(mdp, index, solved) if options.ties == "tol" else 0.0
+    decision = decide_ties(
+        mdp,
+        index,
+        solved.level,
+        solved.value,
+        solved.error,
+        solved.reward_error,
+        TieRule(tolerance, slack),
+        solved.equal,
+    )
+    if options.ties == "strict":
+        _refuse_assumed(decision.status, index)
+    lost = progress.allowed & ~decision.kept
+    progress.lost_at[lost] = index
+    progress.loss[lost] = decision.loss[lost]
+    progress.allowed = decision.kept
+    progress.value[:, index] = solved.value
+    progress.tie_status[:, index] = decision.status
+    progress.errors.append(solved.error)
+    error = solved.error
+    progress.bounds.append(
+        error if isinstance(error, float) else float(error.max()) if error.numel() else 0.0
+    )
+    if solved.graph is not None:
+        trap = trap_of(solved.level, solved.graph, index)
+        if trap is not None:
+            progress.traps.append(trap)
+    if progress.traps:
+        # Refuses if those that survive cannot attain the levels above.
+        admissible_policy(mdp, progress.allowed, progress.traps)
+
+
+def _scale(mdp: MDP, index: int, solved: _Level) -> float:
+    low, high = torch.aminmax(mdp.reward[..., index])
+    return max(-float(low), float(high), float(solved.value.abs().max()))
+
+
+def _refuse_assumed(status: Tensor, index: int) -> None:
+    states = torch.nonzero(status == TieStatus.ASSUMED).flatten()
+    if len(states):
+        shown = ", ".join(str(int(s)) for s in states[:8]) + (" …" if len(states) > 8 else "")
+        raise UnprovedTieError(
+            f"every tie must be proved with ties='strict'; at objective {index + 1} actions of "
+            f"{len(states)} states are closer than the proved error: {shown}; lower tol, or use "
+            f"ties='exact'",
+            tuple(int(s) for s in states),
+            index,
+        )
+
+
+def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> _Level:
+    level = mdp.level(index, progress.value[:, :index], progress.allowed)
+    reward_error = _reward_error(mdp, index, progress.errors)
+    found = transience(level)
+    if found.holds or float(torch.where(level.allowed, level.row_sums(), 0.0).max()) > 1 + _OVER:
+        weights = found.throw().weights
+        assert weights is not None
+        solution = solve_level(
+            level,
+            method=options.method,
+            tol=options.tol,
+            max_iter=options.max_iter,
+            weights=weights,
+        )
+        progress.iterations += solution.iterations
+        if solution.status is not Status.SOLVED:
+            progress.status = solution.status
+            progress.advice.append(f"objective {index + 1}: {solution.advice}")
+        assert solution.bounds is not None
+        error: Tensor | float = solution.bounds.error_bound
+        if weights.stride() != (0,):  # one bound for all saves a gather where they are all alike
+            error = solution.error
+        error = error + _carried(reward_error, weights, level.active, found.factor)
+        return _Level(level, solution.value, error, reward_error)
+    return _solve_by_graph(level, index, reward_error, progress)
+
+
+def _carried(
+    reward_error: Tensor | float, weights: Tensor, active: Tensor, factor: float
+) -> Tensor | float:
+    """Return what errors of the rewards do to the value: max (error / w) · w / (1 − λ)."""
+    if not isinstance(reward_error, Tensor):
+        return 0.0
+    share = (reward_error.amax(1) / weights)[active]
+    worst = float(share.max()) if share.numel() else 0.0
+    return worst / (1 - factor) * weights
+
+
+def _reward_error(mdp: MDP, index: int, errors: Sequence[Tensor | float]) -> Tensor | float:
+    """Return how far the reward of a level may be off: Σ P Σ_j |Γ_kj| error_j(s')."""
+    total: Tensor | float = 0.0
+    for j, error in enumerate(errors):
+        cross = mdp.entry(index, j)
+        if bool((cross != 0).any()):
+            total = total + _spread_error(mdp, cross.abs(), error)
+    return total
+
+
+def _spread_error(mdp: MDP, cross: Tensor, error: Tensor | float) -> Tensor:
+    everywhere = mdp.allowed
+    if cross.numel() == 1:
+        weight, scale = mdp.probability, float(cross)
+    else:
+        weight, scale = mdp.probability * cross, 1.0
+    if not isinstance(error, Tensor):
+        error = torch.where(everywhere.any(1), error, 0.0).double()
+    empty = torch.zeros((), dtype=torch.float64, device=everywhere.device).expand(everywhere.shape)
+    return spread(ScalarLevel(mdp.successor, weight, empty, everywhere, scale), error)
+
+
+def _solve_by_graph(
+    level: ScalarLevel, index: int, reward_error: Tensor | float, progress: _Progress
+) -> _Level:
+    shape = level.allowed.shape
+    error = np.zeros(shape) if isinstance(reward_error, float) else reward_error.cpu().numpy()
+    graph = solve_undiscounted(level, error, may_stay(level, progress.traps), index)
+    progress.iterations += graph.iterations
+    if graph.num_assumed:
+        progress.advice.append(
+            f"objective {index + 1}: {graph.num_assumed} rewards within their error of 0 count as 0"
+        )
+    bound = np.maximum(graph.low, graph.high)
+    if not np.isfinite(bound).all():
+        progress.status = Status.STALLED
+        progress.advice.append(f"objective {index + 1}: its upper bound could not be proved")
+    device = level.allowed.device
+    return _Level(
+        level=level,
+        value=torch.from_numpy(graph.value).to(device),
+        error=torch.from_numpy(bound).to(device),
+        reward_error=reward_error,
+        equal=torch.from_numpy(graph.inside).to(device),
+        graph=graph,
+    )

@@ -1,0 +1,165 @@
+"""Which actions survive a level: proved to lose, equal, or too close to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coset.core.numerics import EPSILON
+from coset.decisions.level import BLOCK, ScalarLevel
+from coset.decisions.mdp import MDP
+from coset.decisions.solution import TieStatus
+
+__all__ = ["TieDecision", "TieRule", "decide_ties"]
+
+
+@dataclass(frozen=True)
+class TieRule:
+    """When an action that is not the best survives a level.
+
+    Attributes:
+        tolerance: it survives if it is worse by at most this, even if that is proved.
+        slack: it survives if it is worse by at most this, on purpose: another problem, in which
+            the levels below may give up as much of this one.
+    """
+
+    tolerance: float = 0.0
+    slack: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class TieDecision:
+    """Who survives a level.
+
+    Attributes:
+        kept: (S, A) bool.
+        loss: (S, A) float64, best minus own action value where an action lost; 0 elsewhere.
+        status: (S,) int8, `TieStatus`.
+    """
+
+    kept: Tensor
+    loss: Tensor
+    status: Tensor
+
+
+def decide_ties(
+    mdp: MDP,
+    index: int,
+    level: ScalarLevel,
+    value: Tensor,
+    error: Tensor | float,
+    reward_error: Tensor | float,
+    rule: TieRule,
+    equal: Tensor | None = None,
+) -> TieDecision:
+    """Decide who survives a level, with bounds on every action value.
+
+    An action loses if its upper bound is below the lower bound of another one, and by more than
+    the rule tolerates. Survivors are a proved tie if they are the same action twice (the same
+    events), have action values free of any error, or are known to be equal; otherwise the tie is
+    assumed. A wrong call costs at most the error at this level, and any amount at the next.
+
+    Args:
+        mdp: the process.
+        index: the objective, counted from 0.
+        level: its scalar problem on the actions that are left.
+        value: (S,) float64, its value.
+        error: proved bound on |value − V*|: (S,), or one number for all.
+        reward_error: proved bound on the reward of the level: (S, A), or one number.
+        rule: what to tolerate.
+        equal: (S, A) bool, actions known to attain the best value of their state exactly.
+
+    Returns:
+        The decision.
+
+    Complexity: one or two sweeps; temporaries of `BLOCK` states.
+
+    Claims: decisions.C8.
+    """
+    shape, device = level.allowed.shape, level.allowed.device
+    kept = torch.zeros(shape, dtype=torch.bool, device=device)
+    loss = torch.zeros(shape, dtype=torch.float64, device=device)
+    status = torch.full((shape[0],), TieStatus.NONE, dtype=torch.int8, device=device)
+    for start in range(0, shape[0], BLOCK):
+        rows = slice(start, start + BLOCK)
+        q, radius = _action_values(level, rows, value, error, reward_error)
+        mine = level.allowed[rows]
+        sure = (q - radius).masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
+        best = q.masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
+        lost = (q + radius < sure) & (best - q > max(rule.tolerance, rule.slack))
+        if rule.slack > 0:
+            lost = best - q > rule.slack
+        survivors = mine & ~lost
+        kept[rows] = survivors
+        loss[rows] = torch.where(mine & lost, best - q, torch.zeros_like(q))
+        count = survivors.sum(1)
+        here = torch.where(count > 1, TieStatus.ASSUMED, TieStatus.UNIQUE).to(torch.int8)
+        several = torch.nonzero(count > 1).flatten()
+        if len(several):
+            exact = _free_of_error(mdp, level, start + several, reward_error)
+            exact &= q[several] == best[several]
+            known = torch.zeros_like(exact) if equal is None else equal[start + several]
+            same = _same_events(mdp, index, start + several, survivors[several])
+            left = survivors[several]
+            proved = (exact | ~left).all(1) | (known | ~left).all(1) | same
+            here[several[proved]] = TieStatus.PROVED
+        here[count == 0] = TieStatus.NONE
+        status[rows] = here
+    return TieDecision(kept, loss, status)
+
+
+def _action_values(
+    level: ScalarLevel,
+    rows: slice,
+    value: Tensor,
+    error: Tensor | float,
+    reward_error: Tensor | float,
+) -> tuple[Tensor, Tensor]:
+    """Return action values of some states and how far each can be off, rounding included."""
+    successor, weight, reward = level.successor[rows], level.weight[rows], level.reward[rows]
+    flat = successor.reshape(-1)
+    gathered = value.index_select(0, flat).reshape(successor.shape)
+    moved = level.scale * (weight * gathered).sum(-1, dtype=torch.float64)
+    largest = gathered.abs().amax(-1)
+    mass = level.scale * weight.sum(-1, dtype=torch.float64)
+    terms = successor.shape[2] + 4
+    radius = terms * EPSILON["float64"] * (reward.abs() + mass * largest)
+    if isinstance(error, Tensor):
+        gathered = error.index_select(0, flat).reshape(successor.shape)
+        radius += level.scale * (weight * gathered).sum(-1, dtype=torch.float64)
+    else:
+        radius += mass * error
+    radius += reward_error[rows] if isinstance(reward_error, Tensor) else reward_error
+    return reward + moved, radius
+
+
+def _free_of_error(
+    mdp: MDP, level: ScalarLevel, states: Tensor, reward_error: Tensor | float
+) -> Tensor:
+    """Return where an action value is one stored reward: a sure event after which all has ended."""
+    chance = mdp.probability[states]
+    sure = ((chance > 0).sum(-1) == 1) & (chance.amax(-1) == 1)
+    ended = ~level.active[level.successor[states].long()] | (level.weight[states] == 0)
+    if isinstance(reward_error, Tensor):
+        sure &= reward_error[states] == 0
+    elif reward_error > 0:
+        sure &= False
+    return sure & ended.all(-1)
+
+
+def _same_events(mdp: MDP, index: int, states: Tensor, survivors: Tensor) -> Tensor:
+    """Return whether all survivors of a state have the same events, up to this objective."""
+    first = survivors.int().argmax(1)
+    rows = torch.arange(len(states), device=states.device)
+    same = torch.ones_like(survivors)
+    multiplier = mdp.multiplier
+    assert isinstance(multiplier, Tensor)
+    for array in (mdp.successor, mdp.probability, mdp.reward[..., : index + 1], multiplier):
+        part = array[states] if array.shape[0] > 1 else array.expand(len(states), *array.shape[1:])
+        if part.shape[1] == 1:
+            continue  # shared by all actions
+        reference = part[rows, first][:, None]
+        same &= (part == reference).flatten(2).all(2)
+    return (same | ~survivors).all(1)
