@@ -1,0 +1,124 @@
+"""Decision processes in files: JSON to write by hand, exact; npz for large arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from coset.core.errors import DomainError, FileFormatError
+from coset.decisions.mdp import MDP
+from coset.decisions.mdp_outcomes import Outcome
+
+__all__ = ["NamedMDP", "read_mdp", "write_mdp"]
+
+
+@dataclass(frozen=True, eq=False)
+class NamedMDP:
+    """A decision process whose states, actions and objectives have names.
+
+    Attributes:
+        mdp: the process in floats.
+        states: S names.
+        actions: A names.
+        objectives: d names, the first priority first.
+        start: the first state.
+        name: of the whole.
+        outcomes: every outcome in exact numbers, if they are known; else ``None``.
+    """
+
+    mdp: MDP
+    states: tuple[str, ...]
+    actions: tuple[str, ...]
+    objectives: tuple[str, ...]
+    start: int = 0
+    name: str = ""
+    outcomes: tuple[Outcome, ...] | None = None
+
+    def __post_init__(self) -> None:
+        sizes = (self.mdp.num_states, self.mdp.num_actions, self.mdp.num_objectives)
+        for what, names, size in zip(
+            ("states", "actions", "objectives"),
+            (self.states, self.actions, self.objectives),
+            sizes,
+            strict=True,
+        ):
+            if len(names) != size or len(set(names)) != size:
+                raise DomainError(
+                    f"{what} must be {size} distinct names; given {len(names)}, "
+                    f"{len(set(names))} of them distinct"
+                )
+        if not 0 <= self.start < sizes[0]:
+            raise DomainError(f"start must be a state 0…{sizes[0] - 1}; given {self.start}")
+
+    @classmethod
+    def of(cls, mdp: MDP, name: str = "", start: int = 0) -> NamedMDP:
+        """Name states, actions and objectives by their numbers.
+
+        Args:
+            mdp: the process.
+            name: of the whole.
+            start: the first state.
+
+        Returns:
+            The process with names "0", "1", … and "objective 1", ….
+
+        Raises:
+            DomainError: if there is no such state.
+        """
+        return cls(
+            mdp,
+            tuple(map(str, range(mdp.num_states))),
+            tuple(map(str, range(mdp.num_actions))),
+            tuple(f"objective {k + 1}" for k in range(mdp.num_objectives)),
+            start,
+            name,
+        )
+
+
+def read_mdp(path: Path) -> NamedMDP:
+    """Read a decision process from a file.
+
+    Args:
+        path: ends in ".json" (at most 64 MiB, see `coset.decisions.mdp_json`) or ".npz" (at most
+            8 GiB when unpacked, see `coset.decisions.mdp_npz`).
+
+    Returns:
+        The process; with exact numbers if the file is JSON.
+
+    Raises:
+        FileFormatError: if the file is missing, too large or malformed, or a field is wrong; names
+            file, field and index.
+    """
+    from coset.decisions import mdp_json, mdp_npz
+
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return mdp_json.read(path)
+    if suffix == ".npz":
+        return mdp_npz.read(path)
+    raise FileFormatError(
+        f"a decision process is a file ending in .json or .npz; given {path}; for a Gymnasium "
+        f"environment give its name, such as FrozenLake-v1"
+    )
+
+
+def write_mdp(path: Path, named: NamedMDP) -> None:
+    """Write a decision process as a file that `read_mdp` reads.
+
+    Args:
+        path: ends in ".json" (from exact numbers, if they are known) or ".npz".
+        named: the process.
+
+    Raises:
+        FileFormatError: if the ending is another one.
+        StorageError: if the file cannot be written.
+    """
+    from coset.decisions import mdp_json, mdp_npz
+
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        mdp_json.write(path, named)
+    elif suffix == ".npz":
+        mdp_npz.write(path, named)
+    else:
+        raise FileFormatError(f"a decision process is written to .json or .npz; given {path}")
