@@ -119,13 +119,22 @@ class EventModel(PreferenceModel):
                     f"the model knows the events {', '.join(self.events)}; given {event!r} in "
                     f"{outcome}"
                 )
-            value = self._after(event, value)
+            value = self.after(event, value)
         if len(kept) >= _MAX_KEPT:
             kept.clear()
         kept[outcome] = value
         return value
 
-    def _after(self, event: str, future: Vector) -> Vector:
+    def after(self, event: str, future: Vector) -> Vector:
+        """Return r(e) + Γ(e) v, the utility of an event before a future.
+
+        Args:
+            event: one of the events.
+            future: v, the utility of what follows, d fractions.
+
+        Returns:
+            d fractions.
+        """
         return tuple(
             r + sum((g * v for g, v in zip(row, future, strict=True) if g and v), Fraction(0))
             for r, row in zip(self.vector(event), self.matrix(event), strict=True)
