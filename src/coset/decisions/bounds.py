@@ -11,10 +11,12 @@ from torch import Tensor
 from coset.core.errors import DomainError, ShapeError
 from coset.core.numerics import EPSILON
 from coset.core.results import Record
+from coset.decisions.bellman import sweep
+from coset.decisions.iterate import Iterated
 from coset.decisions.level import BLOCK, ScalarLevel
-from coset.decisions.transience import contraction_factors
+from coset.decisions.transience import SMALL, contraction_factors
 
-__all__ = ["ValueBounds", "bounds_from_sweep", "certified_bounds"]
+__all__ = ["ValueBounds", "bounds_from_sweep", "bounds_of_sweeps", "certified_bounds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def certified_bounds(
     if not bool(torch.isfinite(value).all()):
         raise DomainError("value must be finite; it holds NaN or infinity")
     value = torch.where(level.active, value.double(), 0.0)
-    swept = level.backup(value)
+    swept = level.backup(value) if level.num_states <= SMALL else sweep(level, value)[0]
     return bounds_from_sweep(level, value, swept, weights, factors)
 
 
@@ -138,7 +140,7 @@ def bounds_from_sweep(
     weights = weights if bool(active.all()) else torch.where(active, weights, 0.0)
     if not bool(active.any()):
         return ValueBounds(torch.zeros_like(swept), weights, 0.0, 0.0)
-    rounding = _rounding(level, value)
+    rounding = _rounding(level, float(value.abs().max()), weights, high)
     least = float(weights[active].min())
     rise = ((swept - value) / weights)[active]
     top = float(rise.max()) + rounding / least
@@ -151,21 +153,50 @@ def bounds_from_sweep(
     return ValueBounds(center, weights, max(0.0, 0.5 * (above - below)), rounding)
 
 
+def bounds_of_sweeps(
+    level: ScalarLevel, found: Iterated, weights: Tensor, factor: float
+) -> ValueBounds:
+    """Return what `iterate` proved, widened by the rounding of its last sweep.
+
+    Args:
+        level: the problem.
+        found: where the sweeps ended, with the same weights.
+        weights: (S,) float64, > 0 at states with an action.
+        factor: λ₊ < 1.
+
+    Returns:
+        The bounds, around the value of the sweeps.
+    """
+    active = level.active
+    weights = weights if bool(active.all()) else torch.where(active, weights, 0.0)
+    if not bool(active.any()):
+        return ValueBounds(found.value, weights, 0.0, 0.0)
+    # The value before the last sweep differs from the result by its change and by the shift.
+    apart = float(weights.max()) * (found.error + found.residual / (1 - factor))
+    most = float(found.value.abs().max()) + apart
+    rounding = _rounding(level, most, weights, factor)
+    least = float(weights[active].min())
+    half = max(found.error, 0.0) + rounding / least / (1 - factor)
+    return ValueBounds(found.value, weights, half, rounding + 4 * EPSILON["float64"] * most)
+
+
 def _tail(factor: float) -> float:
     """Return λ + λ² + … ."""
     return factor / (1 - factor)
 
 
-def _rounding(level: ScalarLevel, value: Tensor) -> float:
-    """Return what float64 may lose in one action value: (K + 4) u (|r| + Σ|w| |V|)."""
+def _rounding(level: ScalarLevel, most: float, weights: Tensor, high: float) -> float:
+    """Return what float64 may lose in one action value: (K + 4) u (|r| + Σ|w| |V|), |V| ≤ most."""
     largest = 0.0
+    # Without weights λ₊ bounds the sums of rows, and no pass over them is needed.
+    plain = float(weights.max()) == 1.0 == float(weights[level.active].min())
     for start in range(0, level.num_states, BLOCK):
         rows = slice(start, start + BLOCK)
-        allowed = level.allowed[rows]
-        mass = level.weight[rows].abs().sum(-1, dtype=torch.float64) * abs(level.scale)
-        size = level.reward[rows].abs() + mass * float(value.abs().max())
-        found = size[allowed]
-        largest = max(largest, float(found.max()) if found.numel() else 0.0)
+        mass: Tensor | float = high
+        if not plain:
+            mass = level.weight[rows].abs().sum(-1, dtype=torch.float64) * abs(level.scale)
+        size = torch.where(level.allowed[rows], level.reward[rows].abs() + mass * most, 0.0)
+        largest = max(largest, float(size.max()))
     if not math.isfinite(largest):
         raise DomainError("rewards must be finite where an action is allowed")
     return (level.weight.shape[2] + 4) * 0.5 * EPSILON["float64"] * largest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,29 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import NotConvergedError
+from coset.core.numerics import EPSILON
 from coset.decisions.level import ScalarLevel
 
-__all__ = ["PolicyKernel", "perron_vector"]
+__all__ = ["DENSE_STATES", "PolicyKernel", "perron_vector", "row_tolerance"]
 
 # Up to so many states a dense factorization is used; up to so many a sparse one as last resort.
 DENSE_STATES = 1200
 _FACTORED_STATES = 20_000
 # Blocks of a graph up to this size get their Perron vector from all eigenvalues.
 _EIGEN_STATES = 400
+
+
+def row_tolerance(level: ScalarLevel) -> float:
+    """Return by how much the stored weights of a row may miss the sum that was meant.
+
+    Args:
+        level: the problem.
+
+    Returns:
+        K + 1 times the spacing of the weights' dtype.
+    """
+    name = str(level.weight.dtype).removeprefix("torch.")
+    return (level.weight.shape[2] + 1) * EPSILON[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +43,13 @@ class PolicyKernel:
         matrix: (S, S) scipy CSR, float64; rows of states without an action are 0.
         live: (S,) bool, the states where the policy has an action.
         device: where results go.
+        longest: lifetimes above this cannot be told from infinite ones.
     """
 
     matrix: Any
     live: np.ndarray
     device: torch.device
+    longest: float = 1e11
 
     @classmethod
     def of(cls, level: ScalarLevel, policy: Tensor) -> PolicyKernel:
@@ -65,7 +81,21 @@ class PolicyKernel:
         matrix = csr_matrix(
             (data[used], (rows[used], columns[used])), shape=(num_states, num_states)
         )
-        return cls(matrix, live, policy.device)
+        # Rows that should sum to 1 may miss it by the rounding of their dtype.
+        longest = min(1e11, 1 / row_tolerance(level))
+        return cls(matrix, live, policy.device, longest)
+
+    def restrict(self, states: np.ndarray) -> PolicyKernel:
+        """Return the kernel among some states.
+
+        Args:
+            states: (S,) bool.
+
+        Returns:
+            The kernel of those states, numbered anew; all of them live.
+        """
+        matrix = self.matrix[states][:, states]
+        return PolicyKernel(matrix, np.ones(matrix.shape[0], bool), self.device, self.longest)
 
     def solve(self, right: Tensor) -> Tensor:
         """Solve x = b + W_π x.
@@ -89,18 +119,20 @@ class PolicyKernel:
         return torch.from_numpy(x).to(self.device)
 
     def lifetimes(self) -> Tensor | None:
-        """Solve w = 1 + W_π w, which has a solution ≥ 1 iff ρ(W_π) < 1 (W_π ≥ 0).
+        """Solve w = 1 + |W_π| w, which has a solution ≥ 1 iff ρ(|W_π|) < 1.
 
         Returns:
             (S,) float64, 0 where the process has ended; ``None`` if there is no such solution.
         """
+        size = replace(self, matrix=abs(self.matrix))
         try:
-            found = self.solve(torch.from_numpy(self.live.astype(np.float64))).cpu().numpy()
+            found = size.solve(torch.from_numpy(self.live.astype(np.float64))).cpu().numpy()
         except NotConvergedError:
             return None
-        moved = self.matrix @ found
+        moved, here = (size.matrix @ found)[self.live], found[self.live]
         # Enough for a proof: w > 0 and W w < w at each live state.
-        proved = (found[self.live] > 0).all() and (moved < found)[self.live].all()
+        proved = bool((here > 0).all() and (moved < here).all())
+        proved &= float(here.max(initial=0.0)) <= self.longest
         return torch.from_numpy(found).to(self.device) if proved else None
 
     def _dense(self, b: np.ndarray) -> np.ndarray | None:

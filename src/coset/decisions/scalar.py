@@ -11,8 +11,9 @@ from torch import Tensor
 
 from coset.core.errors import ConfigError, DomainError, ShapeError
 from coset.core.results import Solution, Status
-from coset.decisions.bounds import ValueBounds, bounds_from_sweep, certified_bounds
+from coset.decisions.bounds import ValueBounds, bounds_of_sweeps, certified_bounds
 from coset.decisions.level import ScalarLevel
+from coset.decisions.nonpositive import is_nonpositive, nonpositive_bounds
 from coset.decisions.policy_iteration import policy_iteration
 from coset.decisions.policy_kernel import DENSE_STATES
 from coset.decisions.transience import contraction_factors, transience
@@ -51,6 +52,7 @@ def solve_level(
     max_iter: int = 100_000,
     start: Tensor | None = None,
     weights: Tensor | None = None,
+    factors: tuple[float, float] | None = None,
 ) -> LevelSolution:
     """Solve V(s) = max over allowed a of r(s, a) + Σ W V, where multipliers die out.
 
@@ -62,13 +64,16 @@ def solve_level(
         max_iter: the most sweeps, or evaluated policies.
         start: (S,) a guess; zeros by default.
         weights: (S,) weights that contract; those of `transience` by default.
+        factors: (low_factor, factor) of those weights, if they are known.
 
     Returns:
         The solution; its status is `STALLED` if float64 cannot prove the error asked for, and
         `MAX_ITERATIONS` if the limit was met. The bound returned is proved in each case.
 
     Raises:
-        NotTransientError: if multipliers do not die out under some policy.
+        NotTransientError: if multipliers do not die out under some policy and some reward is
+            positive. Where no reward is positive the optimum exists all the same, and is found by
+            sweeps from 0, whatever the method.
         ConfigError: if the method is unknown.
         DomainError: if tol is not positive, the guess not finite, or weights do not contract.
         ShapeError: if start or weights are not one number a state.
@@ -85,7 +90,10 @@ def solve_level(
         ([4.0], True)
     """
     _check(level, method, tol, start)
-    weights, factors = _contracting(level, weights)
+    contracting = _contracting(level, weights, factors)
+    if contracting is None:
+        return _from_costs(level, tol, max_iter)
+    weights, factors = contracting
     if method == "auto":
         method = "pi" if level.num_states <= DENSE_STATES else "mpi"
     guess = torch.zeros(level.num_states, dtype=torch.float64, device=level.reward.device)
@@ -101,7 +109,7 @@ def solve_level(
         program = solve_linear_program(level)
         bounds = certified_bounds(level, program.value, weights, factors)
         return _finished(bounds, tol, program.iterations, max_iter, "lp")
-    bounds, iterations = _sweep(level, guess, weights, factors, tol, max_iter)
+    bounds, iterations = _sweep(level, guess, weights, factors, tol, max_iter, method)
     return _finished(bounds, tol, iterations, max_iter, method)
 
 
@@ -118,18 +126,35 @@ def _check(level: ScalarLevel, method: str, tol: float, start: Tensor | None) ->
         raise DomainError("start must be finite; it holds NaN or infinity")
 
 
-def _contracting(level: ScalarLevel, weights: Tensor | None) -> tuple[Tensor, tuple[float, float]]:
+def _contracting(
+    level: ScalarLevel, weights: Tensor | None, factors: tuple[float, float] | None
+) -> tuple[Tensor, tuple[float, float]] | None:
+    """Return weights and factors; ``None`` if there are none and no reward is positive."""
     if weights is None:
-        found = transience(level).throw()
+        found = transience(level)
+        if not found.holds and is_nonpositive(level):
+            return None
+        found.throw()
         assert found.weights is not None
         return found.weights, (found.low_factor, found.factor)
-    factors = contraction_factors(level, weights)
+    factors = factors or contraction_factors(level, weights)
     if not factors[1] < 1:
         raise DomainError(
             f"weights must contract: Σ W w ≤ λ w with λ < 1; the largest factor is "
             f"{factors[1]:.6g}; leave them out, or take those of transience(level)"
         )
     return weights, factors
+
+
+def _from_costs(level: ScalarLevel, tol: float, max_iter: int) -> LevelSolution:
+    """Solve a level of costs whose multipliers need not die out."""
+    lower, upper, _, sweeps = nonpositive_bounds(level, 2 * tol, max_iter)
+    known = torch.isfinite(lower)
+    center = torch.where(known, 0.5 * (lower + upper), upper)
+    gap = torch.where(known, 0.5 * (upper - lower), torch.inf)
+    gap = torch.where(level.active, gap, 0.0)
+    bounds = ValueBounds(center, gap, 1.0, 0.0)
+    return _finished(bounds, tol, sweeps, max_iter, "costs")
 
 
 def _finished(
@@ -158,26 +183,25 @@ def _finished(
 
 def _sweep(
     level: ScalarLevel,
-    value: Tensor,
+    guess: Tensor,
     weights: Tensor,
     factors: tuple[float, float],
     tol: float,
     max_iter: int,
+    method: Literal["vi", "mpi"],
 ) -> tuple[ValueBounds, int]:
-    """Sweep until the bounds are close enough, or do not come closer."""
-    best, since = None, 0
-    for sweep in range(1, max_iter + 1):
-        swept = level.backup(value)
-        bounds = bounds_from_sweep(level, value, swept, weights, factors)
-        closer = best is None or bounds.error_bound < best.error_bound
-        if closer:
-            best, since = bounds, 0
-        else:
-            since += 1
-        assert best is not None
-        # Each sweep shrinks the bounds by λ, until rounding is all that is left of them.
-        if best.error_bound <= tol or since > 20:
-            return best, sweep
-        value = swept
-    assert best is not None
-    return best, max_iter
+    """Sweep until the bounds are close enough; add what the last sweep may have rounded."""
+    from coset.decisions.iterate import iterate
+
+    # One bound for all states needs no vector of weights in the loops.
+    plain = weights.stride() == (0,)
+    found = iterate(
+        level,
+        tol=0.9 * tol / max(1.0, float(weights.max())),
+        max_iter=max_iter,
+        method=method,
+        weights=None if plain else torch.where(level.active, weights, 1.0),
+        factors=factors,
+        start=guess,
+    )
+    return bounds_of_sweeps(level, found, weights, factors[1]), found.iterations

@@ -13,10 +13,12 @@ from torch import Tensor
 from coset.core.errors import NotConvergedError, ShapeError
 from coset.core.numerics import EPSILON
 from coset.core.results import Verdict, Witness
+from coset.decisions.bellman import resolve_backend
 from coset.decisions.errors import NotTransientError
 from coset.decisions.level import BLOCK, ScalarLevel
 from coset.decisions.mdp import MDP
-from coset.decisions.policy_kernel import DENSE_STATES, PolicyKernel, perron_vector
+from coset.decisions.policy_kernel import DENSE_STATES, PolicyKernel, perron_vector, row_tolerance
+from coset.decisions.sweepers import make_sweeper
 
 __all__ = [
     "Transience",
@@ -27,6 +29,8 @@ __all__ = [
     "transience",
 ]
 
+# Up to so many states no compiled loop is loaded.
+SMALL = 4096
 # Sweeps of the lifetime equation before systems are solved instead.
 _SWEEPS = 300
 # Lifetimes are good enough when one more sweep adds at most this to any: λ ≤ 1 − (1 − this)/max w.
@@ -134,19 +138,6 @@ def _level_of(model: MDP | ScalarLevel, level: int) -> ScalarLevel:
     return model.level(level, above.to(model.successor.device))
 
 
-def row_tolerance(level: ScalarLevel) -> float:
-    """Return by how much the stored weights of a row may miss the sum that was meant.
-
-    Args:
-        level: the problem.
-
-    Returns:
-        K times the spacing of the weights' dtype.
-    """
-    name = str(level.weight.dtype).removeprefix("torch.")
-    return (level.weight.shape[2] + 1) * EPSILON[name]
-
-
 def spread(level: ScalarLevel, vector: Tensor) -> Tensor:
     """Return (W x)(s, a) = c Σ_k w(s, a, k) x(succ), whether or not the action is allowed.
 
@@ -184,18 +175,15 @@ def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, flo
             f"weights must be one number a state, ({level.num_states},); given "
             f"{tuple(weights.shape)}"
         )
-    weights = torch.where(level.active, weights, torch.zeros_like(weights))
-    low, high = float("inf"), 0.0
-    for start in range(0, level.num_states, BLOCK):
-        rows = slice(start, start + BLOCK)
-        successor, allowed = level.successor[rows], level.allowed[rows]
-        gathered = weights.index_select(0, successor.reshape(-1)).reshape(successor.shape)
-        moved = level.scale * (level.weight[rows] * gathered).sum(-1, dtype=torch.float64)
-        ratio = (moved / weights[rows, None])[allowed]
-        if ratio.numel():
-            low, high = min(low, float(ratio.min())), max(high, float(ratio.max()))
+    active = level.active
+    if not bool(active.any()):
+        return 0.0, 0.0
+    live = weights if bool(active.all()) else torch.where(active, weights, 0.0)
+    backend = "eager" if level.num_states <= SMALL else "auto"
+    sweeper = make_sweeper(level, live, resolve_backend(backend, live.device))
+    low, high = sweeper.factors(active)
     slack = (level.weight.shape[2] + 3) * EPSILON["float64"]
-    return (low * (1 - slack), high * (1 + slack)) if low <= high else (0.0, 0.0)
+    return low * (1 - slack), high * (1 + slack)
 
 
 def closed_actions(level: ScalarLevel) -> Tensor:
