@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -133,7 +133,7 @@ class PreferenceModel(Record):
 
 @dataclass(frozen=True, eq=False)
 class _OutcomeUtility(PreferenceModel):
-    utility_of: Mapping[Hashable, Any]
+    utility_of: Mapping[Any, Any]
 
     def __post_init__(self) -> None:
         if not isinstance(self.utility_of, Mapping) or not self.utility_of:

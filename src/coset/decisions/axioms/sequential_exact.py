@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from coset.core.errors import DomainError
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph, Futures
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, Comparison
 from coset.decisions.exact_numbers import Vector, apply
@@ -18,6 +19,7 @@ __all__ = [
     "gamma_verdict",
     "memoryless_verdict",
     "order_violation",
+    "trade_off_share",
 ]
 
 _HALF = Fraction(1, 2)
@@ -151,6 +153,35 @@ def _trade_offs(edge: Edge, after: Futures, at: int, images: Sequence[Vector]) -
         (mix(_HALF, a, c), mix(_HALF, b, d)),
         _after(edge, other),
     ]
+
+
+def trade_off_share(first: Fraction, second: Fraction) -> Fraction:
+    """Return p at which one trade-off turns over between two pasts of different multipliers.
+
+    With u(A) > u(B), p (h∘A) + (1 − p) B against p (h∘B) + (1 − p) A differ by
+    (p m(h) − (1 − p)) (u(A) − u(B)): the first is preferred iff p/(1 − p) > 1/m(h).
+
+    Args:
+        first: m(h₁) ≥ 0.
+        second: m(h₂) ≥ 0, another number.
+
+    Returns:
+        p with p/(1 − p) strictly between 1/m(h₁) and 1/m(h₂).
+
+    Raises:
+        DomainError: if the multipliers are equal or one is negative.
+
+    Claims: decisions.C6c.
+
+    Examples:
+        >>> trade_off_share(Fraction(2), Fraction(1, 2))
+        Fraction(5, 9)
+    """
+    if first == second or min(first, second) < 0:
+        raise DomainError(f"the multipliers must be ≥ 0 and differ; given {first} and {second}")
+    low, high = 1 / max(first, second), min(first, second)
+    odds = (low + 1 / high) / 2 if high else low + 1
+    return odds / (1 + odds)
 
 
 def delayed_swap(
