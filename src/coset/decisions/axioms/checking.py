@@ -23,6 +23,9 @@ from coset.decisions.lottery import Number
 
 __all__ = ["Report", "check"]
 
+# So few preferences, and a quarter as many outcomes, need no guess by floats.
+_SMALL = 64
+
 PreferenceStatus = Literal["representable", "refuted", "ambiguous"]
 
 
@@ -123,10 +126,9 @@ def check(
         certificate = search(preferences).certificate
         if certificate is not None and certificate.verify():
             return _refuted(preferences, certificate)
-    guess = guess_margin(preferences)
     if preferences.is_exact:
-        return _exact_report(preferences, guess)
-    return _float_report(preferences, guess)
+        return _exact_report(preferences)
+    return _float_report(preferences, guess_margin(preferences))
 
 
 def _constant(preferences: Preferences) -> Report:
@@ -157,8 +159,10 @@ def _refuted(preferences: Preferences, certificate: PreferenceCertificate) -> Re
     )
 
 
-def _exact_report(preferences: Preferences, guess: MarginGuess) -> Report:
-    found = largest_margin(preferences, _hint(guess))
+def _exact_report(preferences: Preferences) -> Report:
+    small = max(preferences.num_pairs, 4 * preferences.num_outcomes) <= _SMALL
+    hint = None if small else _hint(guess_margin(preferences))
+    found = largest_margin(preferences, hint)
     if found.margin == 0:
         certificate = PreferenceCertificate.of(preferences, dict(found.weights))
         return _refuted(preferences, certificate)
