@@ -14,11 +14,10 @@ from coset.core.errors import UnsupportedError
 from coset.decisions.end_components import maximal_end_components, reach_almost_surely
 from coset.decisions.errors import NoOptimalPolicyError
 from coset.decisions.level import ScalarLevel
-from coset.decisions.mdp import MDP
 from coset.decisions.pair_problem import full_mass
 from coset.decisions.undiscounted import LevelValues
 
-__all__ = ["Trap", "admissible_policy", "may_stay", "trap_of"]
+__all__ = ["Trap", "actions_free_of", "admissible_policy", "leaving_choice", "trap_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +36,32 @@ class Trap:
     full: np.ndarray
     links: sparse.csr_array
 
+    @classmethod
+    def of_level(cls, level: ScalarLevel, states: np.ndarray, index: int) -> Trap:
+        """Describe a set of states of a level, and where its actions lead.
+
+        Args:
+            level: the level.
+            states: (S,) bool.
+            index: the objective.
+
+        Returns:
+            The trap.
+        """
+        num_states, num_actions, _ = level.successor.shape
+        used = (level.weight > 0).cpu().numpy()
+        pair = np.broadcast_to(
+            np.arange(num_states * num_actions).reshape(num_states, num_actions, 1), used.shape
+        )
+        columns = level.successor.cpu().numpy()[used]
+        links = sparse.coo_array(
+            (np.ones(len(columns), dtype=np.int32), (pair[used], columns)),
+            shape=(num_states * num_actions, num_states),
+        ).tocsr()
+        ended = ~level.active.cpu().numpy()
+        ends = (links @ ended.astype(np.int32) > 0).reshape(num_states, num_actions)
+        return cls(index, states, full_mass(level) & ~ends, links)
+
 
 def trap_of(level: ScalarLevel, graph: LevelValues, index: int) -> Trap | None:
     """Return the trap of a solved undiscounted level, if it has one.
@@ -52,46 +77,28 @@ def trap_of(level: ScalarLevel, graph: LevelValues, index: int) -> Trap | None:
     waiting = (graph.component >= 0) & ~graph.stays & (graph.value > graph.low)
     if not waiting.any():
         return None
-    states = graph.value > graph.low
-    num_states, num_actions, _ = level.successor.shape
-    used = (level.weight > 0).cpu().numpy()
-    pair = np.broadcast_to(
-        np.arange(num_states * num_actions).reshape(num_states, num_actions, 1), used.shape
-    )
-    columns = level.successor.cpu().numpy()[used]
-    links = sparse.coo_array(
-        (np.ones(len(columns), dtype=np.int32), (pair[used], columns)),
-        shape=(num_states * num_actions, num_states),
-    ).tocsr()
-    ended = ~level.active.cpu().numpy()
-    full = full_mass(level) & ~((links @ ended.astype(np.int32)) > 0).reshape(
-        num_states, num_actions
-    )
-    return Trap(index, states, full, links)
+    return Trap.of_level(level, graph.value > graph.low, index)
 
 
-def may_stay(level: ScalarLevel, traps: Sequence[Trap]) -> np.ndarray:
-    """Tell around which states a policy may stay for ever without losing a level above.
+def actions_free_of(traps: Sequence[Trap], shape: tuple[int, int]) -> np.ndarray:
+    """Tell which actions, repeated for ever, do not keep the process in a trap for certain.
 
     Args:
-        level: the level to be solved, on the actions that survived.
         traps: those of the levels above.
+        shape: (S, A).
 
     Returns:
-        (S,) bool: false where every action that survived keeps the process in a trap for certain.
+        (T, S, A) bool, T the number of traps. One may stay in an end component if for each trap
+        one of the actions inside is free of it.
     """
-    allowed = level.allowed.cpu().numpy()
-    free = np.ones(level.num_states, dtype=bool)
-    for trap in traps:
-        free &= ~trap.states | (allowed & ~trap.full).any(1)
-    return free
+    free = [~trap.states[:, None] | ~trap.full for trap in traps]
+    return np.stack(free) if free else np.ones((0, *shape), dtype=bool)
 
 
-def admissible_policy(mdp: MDP, allowed: Tensor, traps: Sequence[Trap]) -> Tensor:
+def admissible_policy(allowed: Tensor, traps: Sequence[Trap]) -> Tensor:
     """Return a policy of the surviving actions that leaves every trap with probability 1.
 
     Args:
-        mdp: the process.
         allowed: (S, A) bool, the actions that survived.
         traps: where staying for ever would collect nothing.
 
@@ -109,15 +116,18 @@ def admissible_policy(mdp: MDP, allowed: Tensor, traps: Sequence[Trap]) -> Tenso
     policy = np.where(kept.any(1), kept.argmax(1), -1)
     routed = np.zeros(len(policy), dtype=bool)
     for trap in traps:
-        choice = _leave(trap, kept)
+        choice = leaving_choice(trap, kept)
+        stuck = (choice == -2) & trap.states
+        if stuck.any():
+            _refuse(trap, kept, stuck)
         inside = trap.states & (choice >= 0) & ~routed
-        policy[inside] = choice[inside]
+        policy[inside] = choice[inside] % kept.shape[1]
         routed |= trap.states
     for trap in traps[1:] and traps:
         mine = np.zeros_like(kept)
         live = np.flatnonzero(policy >= 0)
         mine[live, policy[live]] = True
-        if _stuck(trap, mine).any():
+        if ((leaving_choice(trap, mine) == -2) & trap.states).any():
             raise UnsupportedError(
                 f"one action a state must attain all objectives; objective {trap.index + 1} and "
                 f"another undiscounted one need different actions in one state; only a randomized "
@@ -126,25 +136,20 @@ def admissible_policy(mdp: MDP, allowed: Tensor, traps: Sequence[Trap]) -> Tenso
     return torch.from_numpy(policy).to(allowed.device)
 
 
-def _leave(trap: Trap, kept: np.ndarray) -> np.ndarray:
-    """Return for each state an action that gets nearer to leaving the trap; −1 outside."""
-    num_states, num_actions = kept.shape
-    state = np.repeat(np.arange(num_states), num_actions)
-    choice = reach_almost_surely(
-        state, trap.links, kept.reshape(-1), ~trap.full.reshape(-1), ~trap.states
-    )
-    stuck = (choice == -2) & trap.states
-    if stuck.any():
-        _refuse(trap, kept, stuck)
-    return np.where(choice >= 0, choice % num_actions, -1)
+def leaving_choice(trap: Trap, kept: np.ndarray) -> np.ndarray:
+    """Find actions under which a trap is left with probability 1.
 
+    Args:
+        trap: the trap.
+        kept: (S, A) bool, the actions that may be used.
 
-def _stuck(trap: Trap, kept: np.ndarray) -> np.ndarray:
+    Returns:
+        (S,) int64: s · A + a; −1 outside of the trap, −2 where no policy leaves for certain.
+    """
     state = np.repeat(np.arange(len(kept)), kept.shape[1])
-    choice = reach_almost_surely(
+    return reach_almost_surely(
         state, trap.links, kept.reshape(-1), ~trap.full.reshape(-1), ~trap.states
     )
-    return np.asarray((choice == -2) & trap.states)
 
 
 def _refuse(trap: Trap, kept: np.ndarray, stuck: np.ndarray) -> None:

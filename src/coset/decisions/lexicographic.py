@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,22 +10,23 @@ import torch
 from torch import Tensor
 
 from coset.core.results import Status
-from coset.decisions.admissible import Trap, admissible_policy, may_stay, trap_of
+from coset.decisions.admissible import Trap, actions_free_of, admissible_policy, trap_of
+from coset.decisions.bounds import ValueBounds
+from coset.decisions.certificate import LevelProof, PolicyCertificate
 from coset.decisions.errors import UnprovedTieError
 from coset.decisions.level import ScalarLevel
 from coset.decisions.mdp import MDP
+from coset.decisions.pair_problem import multiplies, with_full_rows
 from coset.decisions.scalar import LevelMethod, solve_level
 from coset.decisions.solution import MDPSolution, TieStatus
-from coset.decisions.ties import TieRule, decide_ties
-from coset.decisions.transience import spread, transience
+from coset.decisions.ties import TieRule, carried_error, decide_ties
+from coset.decisions.transience import transience
 from coset.decisions.undiscounted import LevelValues, solve_undiscounted
 
 __all__ = ["SolveOptions", "solve_lexicographic"]
 
 # Action values that differ by less than this, in units of the level's largest number, are a tie.
 _TIE_TOLERANCE = 1e-9
-# Rows of weights whose sum exceeds 1 by more than this multiply what they lead to.
-_OVER = 1e-5
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class _Progress:
     tie_status: Tensor
     errors: list[Tensor | float] = field(default_factory=list)
     bounds: list[float] = field(default_factory=list)
+    proofs: list[LevelProof] = field(default_factory=list)
     traps: list[Trap] = field(default_factory=list)
     iterations: int = 0
     advice: list[str] = field(default_factory=list)
@@ -75,6 +76,27 @@ class _Level:
     reward_error: Tensor | float
     equal: Tensor | None = None
     graph: LevelValues | None = None
+    weights: Tensor | None = None
+
+    def proof(self) -> LevelProof:
+        """Return what proves the bounds, for the certificate."""
+        if self.graph is None:
+            error = self.error
+            bound = error if isinstance(error, Tensor) else torch.tensor([error]).double()
+            return LevelProof(bound, bound, self.weights)
+        graph, device = self.graph, self.value.device
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        return LevelProof(
+            low=tensor(graph.low),
+            high=tensor(graph.high),
+            policy=tensor(graph.policy),
+            component=tensor(graph.component),
+            inside=tensor(graph.inside),
+            stays=tensor(graph.stays),
+        )
 
 
 def solve_lexicographic(mdp: MDP, options: SolveOptions) -> MDPSolution:
@@ -113,12 +135,16 @@ def solve_lexicographic(mdp: MDP, options: SolveOptions) -> MDPSolution:
     )
     for index in range(depth):
         _advance(mdp, index, options, progress)
-    policy = admissible_policy(mdp, progress.allowed, progress.traps)
+    policy = admissible_policy(progress.allowed, progress.traps)
+    certificate = PolicyCertificate(
+        mdp, progress.value, policy, progress.lost_at, tuple(progress.proofs)
+    )
     return MDPSolution(
         value=progress.value,
         status=progress.status,
         advice="; ".join(progress.advice),
         error_bound=max(progress.bounds),
+        certificate=certificate,
         iterations=progress.iterations,
         policy=policy,
         tie_set=progress.allowed,
@@ -153,6 +179,7 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
     progress.value[:, index] = solved.value
     progress.tie_status[:, index] = decision.status
     progress.errors.append(solved.error)
+    progress.proofs.append(solved.proof())
     error = solved.error
     progress.bounds.append(
         error if isinstance(error, float) else float(error.max()) if error.numel() else 0.0
@@ -163,7 +190,7 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
             progress.traps.append(trap)
     if progress.traps:
         # Refuses if those that survive cannot attain the levels above.
-        admissible_policy(mdp, progress.allowed, progress.traps)
+        admissible_policy(progress.allowed, progress.traps)
 
 
 def _scale(mdp: MDP, index: int, solved: _Level) -> float:
@@ -186,9 +213,9 @@ def _refuse_assumed(status: Tensor, index: int) -> None:
 
 def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> _Level:
     level = mdp.level(index, progress.value[:, :index], progress.allowed)
-    reward_error = _reward_error(mdp, index, progress.errors)
+    reward_error = carried_error(mdp, index, progress.errors)
     found = transience(level)
-    if found.holds or float(torch.where(level.allowed, level.row_sums(), 0.0).max()) > 1 + _OVER:
+    if found.holds or multiplies(level):
         weights = found.throw().weights
         assert weights is not None
         solution = solve_level(
@@ -202,13 +229,20 @@ def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> 
         if solution.status is not Status.SOLVED:
             progress.status = solution.status
             progress.advice.append(f"objective {index + 1}: {solution.advice}")
-        assert solution.bounds is not None
-        error: Tensor | float = solution.bounds.error_bound
-        if weights.stride() != (0,):  # one bound for all saves a gather where they are all alike
-            error = solution.error
+        error = _proved(solution.bounds, weights, found.factor)
         error = error + _carried(reward_error, weights, level.active, found.factor)
-        return _Level(level, solution.value, error, reward_error)
+        return _Level(level, solution.value, error, reward_error, weights=weights)
     return _solve_by_graph(level, index, reward_error, progress)
+
+
+def _proved(bounds: ValueBounds | None, weights: Tensor, factor: float) -> Tensor | float:
+    """Return the bound that anyone finds again: the solver's, and the rounding of a new check."""
+    assert bounds is not None
+    least = float(weights[weights > 0].min()) if weights.stride() != (0,) and len(weights) else 1.0
+    again = 4 * bounds.rounding / ((1 - factor) * least)
+    if weights.stride() == (0,):  # one bound for all saves a gather
+        return bounds.error_bound + again
+    return bounds.error + again * weights
 
 
 def _carried(
@@ -222,34 +256,14 @@ def _carried(
     return worst / (1 - factor) * weights
 
 
-def _reward_error(mdp: MDP, index: int, errors: Sequence[Tensor | float]) -> Tensor | float:
-    """Return how far the reward of a level may be off: Σ P Σ_j |Γ_kj| error_j(s')."""
-    total: Tensor | float = 0.0
-    for j, error in enumerate(errors):
-        cross = mdp.entry(index, j)
-        if bool((cross != 0).any()):
-            total = total + _spread_error(mdp, cross.abs(), error)
-    return total
-
-
-def _spread_error(mdp: MDP, cross: Tensor, error: Tensor | float) -> Tensor:
-    everywhere = mdp.allowed
-    if cross.numel() == 1:
-        weight, scale = mdp.probability, float(cross)
-    else:
-        weight, scale = mdp.probability * cross, 1.0
-    if not isinstance(error, Tensor):
-        error = torch.where(everywhere.any(1), error, 0.0).double()
-    empty = torch.zeros((), dtype=torch.float64, device=everywhere.device).expand(everywhere.shape)
-    return spread(ScalarLevel(mdp.successor, weight, empty, everywhere, scale), error)
-
-
 def _solve_by_graph(
     level: ScalarLevel, index: int, reward_error: Tensor | float, progress: _Progress
 ) -> _Level:
+    level = with_full_rows(level)
     shape = level.allowed.shape
     error = np.zeros(shape) if isinstance(reward_error, float) else reward_error.cpu().numpy()
-    graph = solve_undiscounted(level, error, may_stay(level, progress.traps), index)
+    free = actions_free_of(progress.traps, (shape[0], shape[1]))
+    graph = solve_undiscounted(level, error, free, index)
     progress.iterations += graph.iterations
     if graph.num_assumed:
         progress.advice.append(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from scipy import sparse
 from scipy.sparse import linalg
 
@@ -12,7 +13,16 @@ from coset.core.errors import NotConvergedError
 from coset.core.numerics import EPSILON
 from coset.decisions.level import ScalarLevel
 
-__all__ = ["PairBounds", "PairProblem", "full_mass", "pair_policy_iteration", "pairs_of_level"]
+__all__ = [
+    "PairBounds",
+    "PairProblem",
+    "bounded",
+    "full_mass",
+    "multiplies",
+    "pair_policy_iteration",
+    "pairs_of_level",
+    "with_full_rows",
+]
 
 _MAX_ROUNDS = 1000
 # Above this many states a policy is evaluated by BiCGSTAB: random sparsity fills a factorization.
@@ -34,6 +44,7 @@ class PairProblem:
         error: (P,) float64, how far each reward may be off.
         full: (P,) bool: the weights of the pair sum to 1 within the N states: nothing ends.
         origin: (P,) int64, s · A + a of the level that it comes from, −1 for none.
+        terms: how many rounded operations make one action value, at most.
     """
 
     state: np.ndarray
@@ -42,6 +53,7 @@ class PairProblem:
     error: np.ndarray
     full: np.ndarray
     origin: np.ndarray
+    terms: int = 4
 
     @property
     def num_states(self) -> int:
@@ -73,9 +85,13 @@ class PairProblem:
         Returns:
             (P,).
         """
-        terms = np.diff(self.matrix.indptr) + 4
-        size: np.ndarray = np.abs(self.reward) + self.matrix @ np.abs(value)
-        return np.asarray(2.0 * EPSILON["float64"] * terms * (size + np.abs(value)[self.state]))
+        largest = np.zeros(len(self.state))
+        some = np.flatnonzero(np.diff(self.matrix.indptr))
+        if len(some):
+            entries = np.abs(value)[self.matrix.indices]
+            largest[some] = np.maximum.reduceat(entries, self.matrix.indptr[some])
+        size = np.abs(self.reward) + self.matrix.sum(1) * largest + np.abs(value)[self.state]
+        return np.asarray(2.0 * EPSILON["float64"] * self.terms * size)
 
     def restrict(self, kept: np.ndarray) -> PairProblem:
         """Return the same problem with fewer pairs; each state must keep one.
@@ -93,6 +109,7 @@ class PairProblem:
             self.error[kept],
             self.full[kept],
             self.origin[kept],
+            self.terms,
         )
 
 
@@ -128,9 +145,42 @@ def full_mass(level: ScalarLevel) -> np.ndarray:
     Returns:
         (S, A) bool.
     """
+    return ((level.row_sums() - 1).abs() <= _slack(level)).cpu().numpy()
+
+
+def with_full_rows(level: ScalarLevel) -> ScalarLevel:
+    """Return the level with rows that sum to nearly 1 divided by their sum.
+
+    Args:
+        level: the problem; weights in float32 miss 1 by so much that it matters where nothing
+            ends.
+
+    Returns:
+        The same level if its weights are float64, else one in float64.
+    """
+    if level.weight.dtype == torch.float64:
+        return level
+    weight = level.weight.double() * level.scale
+    total = weight.sum(-1, keepdim=True)
+    full = torch.from_numpy(full_mass(level)).to(total.device)[..., None]
+    return replace(level, weight=torch.where(full, weight / total, weight), scale=1.0)
+
+
+def multiplies(level: ScalarLevel) -> bool:
+    """Tell whether some allowed action has weights that sum to more than 1.
+
+    Args:
+        level: the problem.
+
+    Returns:
+        Whether, beyond rounding.
+    """
+    return bool(((level.row_sums() > 1 + _slack(level)) & level.allowed).any())
+
+
+def _slack(level: ScalarLevel) -> float:
     name = str(level.weight.dtype).removeprefix("torch.")
-    slack = 8 * (level.weight.shape[2] + 1) * EPSILON[name]
-    return ((level.row_sums() - 1).abs() <= slack).cpu().numpy()
+    return 8 * (level.weight.shape[2] + 1) * EPSILON[name]
 
 
 def pairs_of_level(level: ScalarLevel, error: np.ndarray) -> tuple[PairProblem, np.ndarray]:
@@ -167,6 +217,7 @@ def pairs_of_level(level: ScalarLevel, error: np.ndarray) -> tuple[PairProblem, 
         error=error[at, action],
         full=full & ~ends,
         origin=at * level.num_actions + action,
+        terms=weight.shape[1] + 4,
     )
     return problem, states
 
@@ -266,9 +317,7 @@ def _upper(
     near |= gain >= 0
     for _ in range(_WIDENINGS):
         part = problem.restrict(near)
-        ones = PairProblem(
-            part.state, part.matrix, np.ones(len(part.state)), part.error, part.full, part.origin
-        )
+        ones = replace(part, reward=np.ones(len(part.state)))
         start = np.searchsorted(np.flatnonzero(near), policy)
         try:
             longest, _, _ = pair_policy_iteration(ones, start)

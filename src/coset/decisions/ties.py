@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,9 @@ from coset.core.numerics import EPSILON
 from coset.decisions.level import BLOCK, ScalarLevel
 from coset.decisions.mdp import MDP
 from coset.decisions.solution import TieStatus
+from coset.decisions.transience import spread
 
-__all__ = ["TieDecision", "TieRule", "decide_ties"]
+__all__ = ["TieDecision", "TieRule", "action_values", "carried_error", "decide_ties"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def decide_ties(
     status = torch.full((shape[0],), TieStatus.NONE, dtype=torch.int8, device=device)
     for start in range(0, shape[0], BLOCK):
         rows = slice(start, start + BLOCK)
-        q, radius = _action_values(level, rows, value, error, reward_error)
+        q, radius = action_values(level, rows, value, error, reward_error)
         mine = level.allowed[rows]
         sure = (q - radius).masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
         best = q.masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
@@ -110,14 +112,25 @@ def decide_ties(
     return TieDecision(kept, loss, status)
 
 
-def _action_values(
+def action_values(
     level: ScalarLevel,
     rows: slice,
     value: Tensor,
     error: Tensor | float,
     reward_error: Tensor | float,
 ) -> tuple[Tensor, Tensor]:
-    """Return action values of some states and how far each can be off, rounding included."""
+    """Return action values of some states, and how far each can be off, rounding included.
+
+    Args:
+        level: the problem.
+        rows: which states.
+        value: (S,) float64.
+        error: how far the value may be off, (S,) or one number.
+        reward_error: how far the reward may be off, (S, A) or one number.
+
+    Returns:
+        Q and its radius, (rows, A) float64 each; also where the action is not allowed.
+    """
     successor, weight, reward = level.successor[rows], level.weight[rows], level.reward[rows]
     flat = successor.reshape(-1)
     gathered = value.index_select(0, flat).reshape(successor.shape)
@@ -133,6 +146,35 @@ def _action_values(
         radius += mass * error
     radius += reward_error[rows] if isinstance(reward_error, Tensor) else reward_error
     return reward + moved, radius
+
+
+def carried_error(mdp: MDP, index: int, errors: Sequence[Tensor | float]) -> Tensor | float:
+    """Return how far the reward of a level may be off: Σ_k P Σ_{j<i} |Γ_ij| error_j(s').
+
+    Args:
+        mdp: the process.
+        index: i.
+        errors: for each level above a bound on its value's error, (S,) or one number.
+
+    Returns:
+        (S, A) float64, or 0 if nothing is carried over.
+    """
+    total: Tensor | float = 0.0
+    for j, error in enumerate(errors):
+        cross = mdp.entry(index, j)
+        if not bool((cross != 0).any()):
+            continue
+        weight, scale = mdp.probability, float(cross.abs()) if cross.numel() == 1 else 1.0
+        if cross.numel() > 1:
+            weight = weight * cross.abs()
+        live = mdp.allowed.any(1)
+        spread_out = error if isinstance(error, Tensor) and error.numel() > 1 else float(error)
+        vector = torch.where(live, spread_out, 0.0).double()
+        nothing = torch.zeros((), dtype=torch.float64, device=live.device)
+        reward = nothing.expand(mdp.allowed.shape)
+        part = ScalarLevel(mdp.successor, weight, reward, mdp.allowed, scale)
+        total = total + spread(part, vector)
+    return total
 
 
 def _free_of_error(

@@ -22,7 +22,7 @@ from coset.decisions.pair_problem import (
     pairs_of_level,
 )
 
-__all__ = ["LevelValues", "solve_undiscounted"]
+__all__ = ["LevelValues", "solve_undiscounted", "stayable"]
 
 # A reward that is 0 up to rounding, relative to the largest of the level, counts as 0.
 _ZERO = 64 * 2.0**-52
@@ -56,7 +56,7 @@ class LevelValues:
 
 
 def solve_undiscounted(
-    level: ScalarLevel, error: np.ndarray, may_stay: np.ndarray, number: int = 0
+    level: ScalarLevel, error: np.ndarray, free: np.ndarray, number: int = 0
 ) -> LevelValues:
     """Solve a level whose rows of weights sum to at most 1.
 
@@ -68,8 +68,8 @@ def solve_undiscounted(
     Args:
         level: the problem.
         error: (S, A) how far each reward may be off.
-        may_stay: (S,) bool: whether staying for ever around this state is allowed by the levels
-            above; a component may be stayed in if that holds at one of its states.
+        free: (T, S, A) bool: one may stay in an end component for ever if for each of the T traps
+            of the levels above one of the actions inside is free of it (`actions_free_of`).
         number: the objective, for messages.
 
     Returns:
@@ -87,9 +87,9 @@ def solve_undiscounted(
     tiny = problem.error + _ZERO * np.abs(problem.reward).max(initial=0.0)
     zero = problem.full & (np.abs(problem.reward) <= tiny)
     parts = maximal_end_components(problem.state, problem.matrix, zero)
-    stay = np.zeros(parts.count, dtype=bool)
-    members = parts.label >= 0
-    np.logical_or.at(stay, parts.label[members], may_stay[states[members]])
+    stay = stayable(
+        problem.state, parts, free.reshape(len(free), level.allowed.numel())[:, problem.origin]
+    )
     quotient, node = _collapse(problem, parts, stay)
     _refuse_gains(quotient, level, number)
     start = _ending(quotient, node, states, level, number)
@@ -97,6 +97,26 @@ def solve_undiscounted(
     proved = bounded(quotient, value, policy, int(rounds))
     assumed = int((zero & parts.inside & (problem.reward != 0)).sum())
     return _spread(level, problem, parts, quotient, node, states, proved, assumed)
+
+
+def stayable(state: np.ndarray, parts: EndComponents, free: np.ndarray) -> np.ndarray:
+    """Tell in which components one may stay for ever.
+
+    Args:
+        state: (P,) the state of each pair.
+        parts: the components.
+        free: (T, P) bool: which pairs are free of each trap of the levels above.
+
+    Returns:
+        (number of components,) bool.
+    """
+    stay = np.ones(parts.count, dtype=bool)
+    label = parts.label[state[parts.inside]]
+    for mine in free[:, parts.inside]:
+        some = np.zeros(parts.count, dtype=bool)
+        np.logical_or.at(some, label, mine)
+        stay &= some
+    return stay
 
 
 def _nothing(level: ScalarLevel) -> LevelValues:
@@ -133,6 +153,7 @@ def _collapse(
             error=np.concatenate([problem.error[kept], nothing])[order],
             full=np.concatenate([problem.full[kept], nothing > 0])[order],
             origin=np.concatenate([problem.origin[kept], np.full(len(extra), -1)])[order],
+            terms=problem.terms,
         ),
         node,
     )
