@@ -12,6 +12,7 @@ from coset.core.claims import ClaimResult, claim
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, SIZES, axioms_of, exact_verdict
 from coset.decisions.exact_numbers import Matrix, Vector, apply
 from coset.decisions.hausner import (
+    canonical,
     relate,
     same_order,
     transform,

@@ -49,7 +49,7 @@ def _parts_first(p: Lottery, q: Lottery, utility: Values) -> int:
 
 def _slack(p: Lottery, q: Lottery, utility: Values) -> int:
     (alpha, safe), (beta, other) = split_safety(p, [_UNSAFE]), split_safety(q, [_UNSAFE])
-    if safe is None or other is None or abs(alpha - beta) > Fraction(1, 50):
+    if safe is None or other is None or abs(Fraction(alpha) - Fraction(beta)) * 50 > 1:
         return by_safety(p, q, utility)
     return LinearUtility(utility)(safe, other)
 
