@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +14,17 @@ from torch import Tensor
 from coset.core.errors import NotConvergedError, ShapeError
 from coset.core.numerics import EPSILON
 from coset.core.results import Verdict, Witness
-from coset.decisions.bellman import resolve_backend
 from coset.decisions.errors import NotTransientError
 from coset.decisions.level import BLOCK, ScalarLevel
 from coset.decisions.mdp import MDP
 from coset.decisions.policy_kernel import DENSE_STATES, PolicyKernel, perron_vector, row_tolerance
-from coset.decisions.sweepers import make_sweeper
 
 __all__ = [
     "Transience",
     "TransienceWitness",
     "closed_actions",
     "contraction_factors",
+    "level_of",
     "spread",
     "transience",
 ]
@@ -64,7 +64,7 @@ class TransienceWitness(Witness):
         Returns:
             Whether the policy is allowed and the inequality holds with ρ ≥ 1.
         """
-        level = _level_of(model, 0)
+        level = level_of(model, 0)
         live = self.policy >= 0
         rows = torch.arange(level.num_states)[live]
         if not bool(level.allowed[rows, self.policy[live]].all()):
@@ -105,7 +105,7 @@ class Transience(Verdict):
     """
 
     weights: Tensor | None = None
-    factor: float = float("inf")
+    factor: float = math.inf
     low_factor: float = 0.0
     witness: TransienceWitness | None = None
 
@@ -130,7 +130,16 @@ class Transience(Verdict):
         return self
 
 
-def _level_of(model: MDP | ScalarLevel, level: int) -> ScalarLevel:
+def level_of(model: MDP | ScalarLevel, level: int = 0) -> ScalarLevel:
+    """Return the weights of an objective as a level; its reward lacks what objectives above add.
+
+    Args:
+        model: a process, or a level, which is returned as it is.
+        level: which objective of a process.
+
+    Returns:
+        The level.
+    """
     if isinstance(model, ScalarLevel):
         return model
     # The values of the levels above change rewards only, never the weights.
@@ -151,10 +160,17 @@ def spread(level: ScalarLevel, vector: Tensor) -> Tensor:
     out = torch.empty(level.allowed.shape, dtype=torch.float64, device=level.weight.device)
     for start in range(0, level.num_states, BLOCK):
         rows = slice(start, start + BLOCK)
-        successor = level.successor[rows]
-        gathered = vector.index_select(0, successor.reshape(-1)).reshape(successor.shape)
-        out[rows] = level.scale * (level.weight[rows] * gathered).sum(-1, dtype=torch.float64)
+        out[rows] = _spread_rows(level, vector, rows)
     return out
+
+
+def _spread_rows(level: ScalarLevel, vector: Tensor, rows: slice) -> Tensor:
+    successor = level.successor[rows]
+    if vector.stride() == (0,):  # the same number at every state: nothing to gather
+        total = level.weight[rows].sum(-1, dtype=torch.float64)
+        return level.scale * float(vector[0]) * total
+    gathered = vector.index_select(0, successor.reshape(-1)).reshape(successor.shape)
+    return level.scale * (level.weight[rows] * gathered).sum(-1, dtype=torch.float64)
 
 
 def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, float]:
@@ -179,9 +195,13 @@ def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, flo
     if not bool(active.any()):
         return 0.0, 0.0
     live = weights if bool(active.all()) else torch.where(active, weights, 0.0)
-    backend = "eager" if level.num_states <= SMALL else "auto"
-    sweeper = make_sweeper(level, live, resolve_backend(backend, live.device))
-    low, high = sweeper.factors(active)
+    low, high = math.inf, 0.0
+    for start in range(0, level.num_states, BLOCK):
+        rows = slice(start, start + BLOCK)
+        ratio = _spread_rows(level, live, rows) / live[rows, None]
+        allowed = level.allowed[rows]
+        low = min(low, float(torch.where(allowed, ratio, torch.inf).min()))
+        high = max(high, float(torch.where(allowed, ratio, 0.0).max()))
     slack = (level.weight.shape[2] + 3) * EPSILON["float64"]
     return low * (1 - slack), high * (1 + slack)
 
@@ -251,14 +271,14 @@ def transience(model: MDP | ScalarLevel, level: int = 0) -> Transience:
         >>> found.holds, found.weights.tolist(), round(found.factor, 12)
         (True, [6.0, 2.5], 0.833333333333)
     """
-    scalar = _level_of(model, level)
+    scalar = level_of(model, level)
     active = scalar.active
     ones = active.double()
+    if bool(active.all()):
+        ones = torch.ones((), dtype=torch.float64, device=ones.device).expand(ones.shape)
     low, high = contraction_factors(scalar, ones)
     if high < 1 - row_tolerance(scalar):
-        plain = torch.ones((), dtype=torch.float64, device=ones.device).expand(ones.shape)
-        weights = plain if bool(active.all()) else ones
-        return _holds("every row of multipliers sums to less than 1", weights, low, high, {})
+        return _holds("every row of multipliers sums to less than 1", ones, low, high, {})
     row_high = float(torch.where(scalar.allowed, scalar.row_sums(), 0.0).max())
     if row_high <= 1 + row_tolerance(scalar):
         closed = closed_actions(scalar)
