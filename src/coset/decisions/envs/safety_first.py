@@ -21,14 +21,19 @@ class SafetyFirst(gymnasium.Wrapper, RecordConstructorArgs):
     (0, r), and unless it is terminal the multiplier Γ = [[1, 0], [r, γ]]: the entry r makes
     trajectories that end unsafe earn nothing. Then u = (−P(unsafe), P(safe)·E[Σ γ^t r | safe]).
 
+    The theorem has the multiplier 1 in the first objective: an accident counts the same whenever it
+    happens. A `safety_discount` < 1 lets later ones count less; that is another order, whose values
+    a network can learn from pieces of long episodes.
+
     Args:
         env: the environment; its rewards are numbers.
         unsafe: ``unsafe(observation, action, next_observation, reward, terminated, info) -> bool``.
         discount: γ > 0 of the second objective.
+        safety_discount: of the first, in (0, 1].
         reward: a function of the same arguments that returns r, in place of the environment's.
 
     Raises:
-        DomainError: if γ is not positive and finite.
+        DomainError: if γ is not positive and finite, or the safety's not in (0, 1].
 
     Claims: decisions.C7.
 
@@ -46,17 +51,23 @@ class SafetyFirst(gymnasium.Wrapper, RecordConstructorArgs):
         unsafe: TransitionFunction,
         *,
         discount: float = 0.99,
+        safety_discount: float = 1.0,
         reward: TransitionFunction | None = None,
     ) -> None:
-        RecordConstructorArgs.__init__(self, unsafe=unsafe, discount=discount, reward=reward)
+        RecordConstructorArgs.__init__(
+            self, unsafe=unsafe, discount=discount, safety_discount=safety_discount, reward=reward
+        )
         super().__init__(env)
         if not 0.0 < discount < np.inf:
             raise DomainError(f"discount must be positive and finite; given {discount}")
+        if not 0.0 < safety_discount <= 1.0:
+            raise DomainError(f"safety_discount must be in (0, 1]; given {safety_discount}")
         self.num_objectives = 2
         self.reward_space = gymnasium.spaces.Box(
             np.array([-1.0, -np.inf]), np.array([0.0, np.inf]), dtype=np.float64
         )
-        self._unsafe, self._discount, self._reward = unsafe, float(discount), reward
+        self._discounts = float(safety_discount), float(discount)
+        self._unsafe, self._reward = unsafe, reward
         self._observation: Any = None
 
     def reset(
@@ -95,7 +106,8 @@ class SafetyFirst(gymnasium.Wrapper, RecordConstructorArgs):
             raise DomainError(f"rewards must be finite; given {earned}")
         vector = np.array([-1.0, 0.0] if unsafe else [0.0, earned])
         ended = bool(terminated) or unsafe
-        gamma = np.array([[1.0, 0.0], [earned, self._discount]]) * (not ended)
+        first, second = self._discounts
+        gamma = np.array([[first, 0.0], [earned, second]]) * (not ended)
         self._observation = after
         info = {**info, "multiplier": gamma, "unsafe": unsafe, "reward": float(reward)}
         return after, vector, ended, bool(truncated), info

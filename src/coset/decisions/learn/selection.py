@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
 
-__all__ = ["checked_slack", "kept_actions", "lexicographic_argmax"]
+__all__ = ["checked_slack", "eliminate", "kept_actions", "lexicographic_argmax"]
 
 
 def kept_actions(q: Tensor, slack: Any = 0.0, mask: Tensor | None = None) -> Tensor:
@@ -48,17 +48,32 @@ def kept_actions(q: Tensor, slack: Any = 0.0, mask: Tensor | None = None) -> Ten
     if bool(q.isnan().any()):
         raise DomainError("q must not hold NaN; learning has diverged: lower the learning rate")
     tolerance = checked_slack(slack, q.shape[-1]).to(q)
+    if mask is not None and (mask.dtype != torch.bool or mask.shape[-1:] != q.shape[-2:-1]):
+        raise ShapeError(
+            f"mask must be (…, {q.shape[-2]}) bool; given {tuple(mask.shape)} {mask.dtype}"
+        )
+    return eliminate(q, tolerance, mask)
+
+
+def eliminate(q: Tensor, tolerance: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return what `kept_actions` returns, without a look at its input.
+
+    Args:
+        q: (…, A, d), not NaN.
+        tolerance: (…, d) ≥ 0 of the dtype and device of `q`, 0 for the last objective.
+        mask: (…, A) bool or None.
+
+    Returns:
+        (…, A) bool.
+    """
     kept = torch.ones(q.shape[:-1], dtype=torch.bool, device=q.device)
     if mask is not None:
-        if mask.dtype != torch.bool or mask.shape[-1:] != q.shape[-2:-1]:
-            raise ShapeError(
-                f"mask must be (…, {q.shape[-2]}) bool; given {tuple(mask.shape)} {mask.dtype}"
-            )
         kept = kept & mask
+    if not q.shape[-2]:
+        return kept
     for k in range(q.shape[-1]):
         level = q[..., k].masked_fill(~kept, -torch.inf)
-        best = level.amax(-1, keepdim=True) if q.shape[-2] else level
-        kept = kept & (level >= best - tolerance[..., k : k + 1])
+        kept = kept & (level >= level.amax(-1, keepdim=True) - tolerance[..., k : k + 1])
     return kept
 
 
