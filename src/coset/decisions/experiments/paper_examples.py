@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -44,12 +44,12 @@ def _safety_split() -> Iterator[dict[str, Any]]:
 
 def _constraint() -> Iterator[dict[str, Any]]:
     name = "constraint"
-    utilities = {"o1": (4, -2), "o2": (2, 2), "o3": (0, 4)}
+    utilities: dict[Hashable, tuple[int, int]] = {"o1": (4, -2), "o2": (2, 2), "o3": (0, 4)}
     half = Fraction(1, 2)
     lotteries = {"A": Lottery(["o1", "o3"], [half, half]), "B": Lottery(["o2", "o3"], [half, half])}
     for letter, lottery in lotteries.items():
         for place, word in enumerate(("first", "second")):
-            mean = lottery.expect(lambda o, place=place: utilities[o][place])
+            mean = lottery.expect({o: u[place] for o, u in utilities.items()})
             yield _row(name, f"{word} utility of {letter}", mean)
     prefer = constrained_relation(utilities, [0])
     yield _row(name, "A against B", prefer(lotteries["A"], lotteries["B"]))
