@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coset.core.errors import DomainError, FileFormatError
+import torch
+
+from coset.core.errors import DomainError, FileFormatError, UnknownNameError
 from coset.decisions.mdp import MDP
 from coset.decisions.mdp_outcomes import Outcome
 
-__all__ = ["NamedMDP", "read_mdp", "write_mdp"]
+__all__ = ["NamedMDP", "ordered", "read_mdp", "write_mdp"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,60 @@ class NamedMDP:
             start,
             name,
         )
+
+
+def ordered(named: NamedMDP, objectives: Sequence[str]) -> NamedMDP:
+    """Return a process with its objectives in another order, or fewer of them.
+
+    An order is possible if no objective comes before one that its multiplier takes values from.
+
+    Args:
+        named: the process.
+        objectives: names of objectives, the first priority first.
+
+    Returns:
+        The process.
+
+    Raises:
+        UnknownNameError: if there is no objective of a name.
+        DomainError: if there is none, one is there twice, or the multipliers do not allow it.
+    """
+    for name in objectives:
+        if name not in named.objectives:
+            raise UnknownNameError.of("objective", name, named.objectives)
+    if not objectives or len(set(objectives)) != len(objectives):
+        raise DomainError(f"objectives must be distinct, at least one; given {list(objectives)}")
+    places = [named.objectives.index(name) for name in objectives]
+    _check_order(named, places)
+    mdp = named.mdp
+    multiplier = mdp.multiplier
+    assert isinstance(multiplier, torch.Tensor)
+    if multiplier.ndim == 5:
+        multiplier = multiplier[..., places, :][..., places]
+    elif multiplier.ndim == 4:
+        multiplier = multiplier[..., places]
+    changed = replace(mdp, reward=mdp.reward[..., places], multiplier=multiplier)
+    outcomes = named.outcomes and tuple(
+        replace(
+            one,
+            reward=tuple(one.reward[i] for i in places),
+            multiplier=tuple(tuple(one.multiplier[i][j] for j in places) for i in places),
+        )
+        for one in named.outcomes
+    )
+    return replace(named, mdp=changed, objectives=tuple(objectives), outcomes=outcomes)
+
+
+def _check_order(named: NamedMDP, places: Sequence[int]) -> None:
+    """Refuse an order in which an objective comes before one that it takes values from."""
+    for rank, i in enumerate(places):
+        for j in range(named.mdp.num_objectives):
+            if j not in places[: rank + 1] and bool((named.mdp.entry(i, j) != 0).any()):
+                raise DomainError(
+                    f"{named.objectives[i]} takes values from {named.objectives[j]} (its "
+                    f"multiplier is not diagonal), which must then come before it; given "
+                    f"{', '.join(named.objectives[k] for k in places)}"
+                )
 
 
 def read_mdp(path: Path) -> NamedMDP:
