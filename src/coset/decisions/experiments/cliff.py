@@ -83,22 +83,26 @@ def cliff(config: CliffConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     if not all(0 < penalty < 1e9 for penalty in config.penalties) or not config.penalties:
         raise ConfigError(f"penalties must lie in (0, 1e9); given {config.penalties}")
     model = cliff_walk(config.length, num_rows=config.num_rows, slippery=config.slippery)
-    agents: list[tuple[str, float | None]] = [("goal,steps", None), ("safety,steps", None)]
-    agents += [(f"-1 a step, -{penalty:g} a fall", penalty) for penalty in config.penalties]
+    agents: list[tuple[str, float | None]] = [("goal > steps", None), ("safety > steps", None)]
+    agents += [(f"penalty {penalty:g}", penalty) for penalty in config.penalties]
     grid = {"length": config.length, "num_rows": config.num_rows, "slippery": config.slippery}
     best: dict[str, Any] = {}
     for done, (names, penalty) in enumerate(agents):
         run.progress(done, len(agents) + 1, names)
-        mdp = objectives(model, names) if penalty is None else _punished(model, penalty)
+        mdp = _in_order(model, names) if penalty is None else _punished(model, penalty)
         solution = solve(mdp, tol=config.tol)
         found = policy_row(model, solution)
         best = best or found
-        labels = {**grid, "agent": names.replace(",", " > "), "penalty": penalty}
+        labels = {**grid, "agent": names, "penalty": penalty}
         yield {"kind": "policy", **labels, **found, "agrees": _agrees(found, best)}
-        if config.length <= 12 and names != "safety,steps":
+        if config.length <= 12 and names != "safety > steps":
             for row in cell_rows(model, mdp, solution):
                 yield {"kind": "cell", **labels, **row}
     yield {"kind": "threshold", **grid, "agent": "any penalty", **_threshold(model, best, config)}
+
+
+def _in_order(model: ToyText, names: str) -> MDP:
+    return objectives(model, names.split(" > "))
 
 
 def _punished(model: ToyText, penalty: float) -> MDP:

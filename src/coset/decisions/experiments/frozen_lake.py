@@ -56,7 +56,11 @@ class FrozenLakeConfig:
         "paper": Preset(FrozenLakeConfig(size=40), {"map": ("4x4", "8x8", "random")}),
     },
     claims=("decisions.C16",),
-    figures=("coset.decisions.figures:lake_maps", "coset.decisions.figures:lake_outcomes"),
+    figures=(
+        "coset.decisions.figures:lake_maps",
+        "coset.decisions.figures:lake_maps_large",
+        "coset.decisions.figures:lake_outcomes",
+    ),
 )
 def frozen_lake(config: FrozenLakeConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Solve one lake under each objective, and follow the policies.
