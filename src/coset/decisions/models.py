@@ -291,14 +291,14 @@ def safety_model(
             f"an unsafe event has no reward and is not in `terminal`, and a terminal one has a "
             f"reward; given {', '.join(sorted(clash | unknown))} otherwise"
         )
-    rewards: dict[str, Any] = {e: (-1, 0) for e in unsafe}
-    multipliers: dict[str, Any] = dict.fromkeys(unsafe, 0)
+    rewards: dict[str, Any] = {}
+    multipliers: dict[str, Any] = {}
     for event, given in reward.items():
-        rewards[event] = (0, given)
-        multipliers[event] = 0
+        rewards[event], multipliers[event] = (0, given), 0
         if event not in terminal:
-            discounted = _discount_of(event, discount)
-            multipliers[event] = ((1, 0), (given, discounted))
+            multipliers[event] = ((1, 0), (given, _discount_of(event, discount)))
+    for event in unsafe:
+        rewards[event], multipliers[event] = (-1, 0), 0
     return LexicographicModel(rewards, multipliers)
 
 

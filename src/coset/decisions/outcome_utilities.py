@@ -155,9 +155,10 @@ class _OutcomeUtility(PreferenceModel):
         try:
             vector: Vector = self.utility_of[outcome]
         except (KeyError, TypeError):
+            known = ", ".join(map(repr, self.outcomes[:5]))
+            more = ", …" if len(self.outcomes) > 5 else ""
             raise DomainError(
-                f"the utility knows {len(self.utility_of)} outcomes, the first is "
-                f"{self.outcomes[0]!r}; given {outcome!r}"
+                f"the outcomes of this utility are {known}{more}; given {outcome!r}"
             ) from None
         return vector
 
