@@ -14,6 +14,7 @@ from coset.decisions.elicit.memorylessness import MemorylessnessWitness, find_re
 from coset.decisions.elicit.outcomes import ElicitedUtility, utility
 from coset.decisions.elicit.posterior import adapt
 from coset.decisions.elicit.priorities import LexicographicElicitation, lexicographic
+from coset.decisions.elicit.process import event_process
 from coset.decisions.elicit.propagation import ActionChances, action_chances
 from coset.decisions.elicit.question import Question, gamble, ratio
 from coset.decisions.elicit.safety import (
@@ -41,6 +42,7 @@ __all__ = [
     "affine",
     "as_future",
     "bisect",
+    "event_process",
     "find_reversal",
     "gamble",
     "lexicographic",

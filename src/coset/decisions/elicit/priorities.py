@@ -23,7 +23,13 @@ from coset.decisions.lottery import Lottery, Oracle
 if TYPE_CHECKING:
     from coset.decisions.models import LexicographicUtility
 
-__all__ = ["LexicographicElicitation", "lexicographic"]
+__all__ = [
+    "DifferenceOrder",
+    "LexicographicElicitation",
+    "exact_coefficient",
+    "lexicographic",
+    "recover_levels",
+]
 
 Direction = tuple[Fraction, ...]
 
@@ -117,29 +123,61 @@ def lexicographic(
         )
     if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
         raise DomainError(f"resolution must be an integer ≥ 1; given {resolution!r}")
-    order = _Order(Interview(oracle), listed, max_queries)
-    basis = {o: _unit(listed, i) for i, o in enumerate(listed)}
-    worst = _largest(order, [_scaled(basis[o], -1) for o in listed])
-    rests = {o: _sum(basis[o], worst) for o in listed}  # o − worst
-    levels: list[dict[Any, Fraction]] = []
-    while True:
-        open_ = {o: v for o, v in rests.items() if any(v)}
-        unit = _unit_direction(order, list(open_.values()))
-        if unit is None:
-            break
-        found: dict[Any, Fraction] = {}
-        for number, (o, v) in enumerate(open_.items(), 1):
-            found[o] = _coefficient(order, v, unit, resolution)
-            rests[o] = _sum(v, _scaled(unit, -found[o]))
-            if progress is not None:
-                progress(number, len(open_))
-        levels.append(found)  # at most n − 1 of them: each level ends the rest of its unit
-    values = {o: tuple(level.get(o, Fraction(0)) for level in levels) for o in listed}
+    order = DifferenceOrder(Interview(oracle), listed, max_queries)
+
+    def coefficient(v: Direction, unit: Direction) -> Fraction:
+        return exact_coefficient(order, v, unit, resolution)
+
+    levels = recover_levels(order, coefficient, progress)
+    values = {o: tuple(level[i] for level in levels) for i, o in enumerate(listed)}
     return LexicographicElicitation(values, len(levels), resolution, order.num_queries)
 
 
-class _Order:
-    """The sign of a difference of lotteries, as answers say."""
+def recover_levels(
+    order: DifferenceOrder,
+    coefficient: Callable[[Direction, Direction], Fraction],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Fraction]]:
+    """Split what the outcomes have above the worst one into levels, each by its largest direction.
+
+    Args:
+        order: answers which differences are preferred to 0.
+        coefficient: from a direction v and the level's unit w to a(v), f(v) = a(v) f(w).
+        progress: called with (directions done on this level, directions on it).
+
+    Returns:
+        For each level the coefficients of the outcomes; at most n − 1 levels, for each ends the
+        rest of its unit.
+
+    Claims: decisions.C2c.
+    """
+    n = order.num_outcomes
+    basis = [tuple(Fraction(int(i == j)) for j in range(n)) for i in range(n)]
+    worst = _largest(order, [_scaled(v, -1) for v in basis])
+    rests = [_sum(v, worst) for v in basis]
+    levels: list[list[Fraction]] = []
+    while True:
+        left = [i for i in range(n) if any(rests[i])]
+        unit = _unit_direction(order, [rests[i] for i in left])
+        if unit is None:
+            return levels
+        found = [Fraction(0)] * n
+        for number, i in enumerate(left, 1):
+            found[i] = coefficient(rests[i], unit)
+            rests[i] = _sum(rests[i], _scaled(unit, -found[i]))
+            if progress is not None:
+                progress(number, len(left))
+        levels.append(found)
+
+
+class DifferenceOrder:
+    """The sign of a difference of lotteries, as answers say.
+
+    Args:
+        interview: whom to ask.
+        outcomes: what the coordinates of a direction stand for.
+        max_queries: refuse to ask more.
+    """
 
     def __init__(
         self, interview: Interview, outcomes: list[Any], max_queries: int | None = None
@@ -149,12 +187,27 @@ class _Order:
         self._max_queries = max_queries
 
     @property
+    def num_outcomes(self) -> int:
+        """How many coordinates a direction has."""
+        return len(self._outcomes)
+
+    @property
     def num_queries(self) -> int:
         """Questions asked."""
         return self._interview.num_queries
 
     def sign(self, v: Direction) -> int:
-        """Return the sign of c(p − q) with p and q of disjoint support; 0 for v = 0, unasked."""
+        """Return whether v = c(p − q), p and q of disjoint support, is preferred to 0.
+
+        Args:
+            v: numbers with sum 0.
+
+        Returns:
+            +1, −1 or 0; 0 for v = 0 without a question.
+
+        Raises:
+            ResolutionError: if questions run out.
+        """
         mass = sum((x for x in v if x > 0), Fraction(0))
         if mass == 0:
             return 0
@@ -168,10 +221,6 @@ class _Order:
         return self._interview.ask(Lottery.of(up), Lottery.of(down))
 
 
-def _unit(outcomes: list[Any], index: int) -> Direction:
-    return tuple(Fraction(int(i == index)) for i in range(len(outcomes)))
-
-
 def _sum(v: Direction, w: Direction) -> Direction:
     return tuple(x + y for x, y in zip(v, w, strict=True))
 
@@ -180,7 +229,7 @@ def _scaled(v: Direction, factor: Fraction | int) -> Direction:
     return tuple(factor * x for x in v)
 
 
-def _largest(order: _Order, directions: list[Direction]) -> Direction:
+def _largest(order: DifferenceOrder, directions: list[Direction]) -> Direction:
     """Return the largest of at least one direction, the first of equals."""
     best = directions[0]
     for v in directions[1:]:
@@ -189,7 +238,7 @@ def _largest(order: _Order, directions: list[Direction]) -> Direction:
     return best
 
 
-def _unit_direction(order: _Order, rests: list[Direction]) -> Direction | None:
+def _unit_direction(order: DifferenceOrder, rests: list[Direction]) -> Direction | None:
     """Return the largest of ±v over the rests, ``None`` if all are indifferent to 0."""
     upward = []
     for v in rests:
@@ -199,8 +248,26 @@ def _unit_direction(order: _Order, rests: list[Direction]) -> Direction | None:
     return _largest(order, upward) if upward else None
 
 
-def _coefficient(order: _Order, v: Direction, unit: Direction, resolution: int) -> Fraction:
-    """Return the a with f(v) = a f(unit), |a| ≤ 1, for the level's functional f."""
+def exact_coefficient(
+    order: DifferenceOrder, v: Direction, unit: Direction, resolution: int
+) -> Fraction:
+    """Return the a with f(v) = a f(w), |a| ≤ 1, for the level's functional f.
+
+    Args:
+        order: whom to ask.
+        v: a direction.
+        unit: w ≿ ±v, w ≻ 0.
+        resolution: D, a bound on the denominator of a.
+
+    Returns:
+        a, checked to within D^−4 if no answer was "indifferent".
+
+    Raises:
+        ResolutionError: if a is no fraction of so small a denominator.
+        PreferenceContradictionError: if the answers put a outside [−1, 1].
+
+    Claims: decisions.C2c.
+    """
     if v == unit:
         return Fraction(1)
     sign = order.sign(v)
