@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,28 @@ class Preferences:
                 f"outcomes must name each of the {num_outcomes} columns; given {len(names)} names"
             )
         return cls(names, *packed.lotteries, *packed.sides, _relation(relation, num_pairs))
+
+    def take(self, numbers: Any) -> Preferences:
+        """Return some of the preferences, or all in another order.
+
+        Args:
+            numbers: (M,) integers 0 … num_pairs − 1.
+
+        Returns:
+            Preferences over the same outcomes and lotteries.
+
+        Raises:
+            RangeError: if a number is out of range.
+        """
+        rows = np.asarray(numbers, dtype=np.int64).reshape(-1)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < self.num_pairs):
+            raise RangeError(f"a preference's number is 0 … {self.num_pairs - 1}; given {numbers}")
+        return dataclasses.replace(
+            self,
+            preferred=self.preferred[rows],
+            other=self.other[rows],
+            relation=self.relation[rows],
+        )
 
     @property
     def num_pairs(self) -> int:
