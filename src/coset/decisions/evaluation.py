@@ -164,16 +164,20 @@ def reaching(matrix: Any, targets: np.ndarray) -> np.ndarray:
     Returns:
         (S,) bool.
     """
+    from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import breadth_first_order
 
-    if not targets.any():
+    size = len(targets)
+    if not targets.any() or not (np.diff(matrix.indptr) > 0)[~targets].any():
         return targets
-    from scipy.sparse import bmat, csr_matrix
-
     # One more state leads to all targets; edges are followed backwards.
-    source = csr_matrix(targets.astype(np.float64))
-    backwards = bmat([[abs(matrix).T, None], [source, csr_matrix((1, 1))]], format="csr")
-    order = breadth_first_order(backwards, len(targets), return_predecessors=False)
+    first = np.nonzero(targets)[0]
+    edges = matrix.tocoo()
+    rows = np.concatenate((edges.col, np.full(len(first), size)))
+    columns = np.concatenate((edges.row, first))
+    shape = (size + 1, size + 1)
+    backwards = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
+    order = breadth_first_order(backwards, size, return_predecessors=False)
     found = np.zeros(len(targets) + 1, bool)
     found[order] = True
     return found[:-1]
