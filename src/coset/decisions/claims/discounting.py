@@ -100,7 +100,7 @@ def C6(gamma_of: GammaOf = common_gamma, *, preset: str, generator: torch.Genera
         swaps = [
             delayed_swap(e, first, second, gamma)
             for e in model.events
-            for first in all_sequences(model.events, 2)[1:]
+            for first in all_sequences(model.events, 1)[1:] + all_sequences("ab", 2)[3:]
             for second in (EMPTY, EventSequence((e,)))
         ]
         indifferent = all(model.prefer(p, q) == 0 for p, q in swaps)

@@ -12,7 +12,7 @@ __all__ = ["LEXICOGRAPHIC", "SIZES", "axioms_of", "exact_verdict"]
 
 LEXICOGRAPHIC = "[paper] Beyond Scalar Rewards: An Axiomatic Framework for Lexicographic MDPs, {}"
 # By preset: how many utilities or models, and how many pairs of lotteries for each.
-SIZES = {"smoke": (15, 100), "cpu": (60, 300), "paper": (300, 1000)}
+SIZES = {"smoke": (12, 80), "cpu": (60, 300), "paper": (300, 1000)}
 
 
 def exact_verdict(cases: Sequence[str | None], what: str) -> ClaimResult:
