@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -37,6 +37,7 @@ class RationalPairs:
         reward: of each pair.
         full: whether the weights of a pair sum to 1 within the N states.
         num_states: N.
+        origin: s · A + a of the process for each pair, −1 for staying.
     """
 
     state: list[int]
@@ -44,6 +45,7 @@ class RationalPairs:
     reward: list[Fraction]
     full: list[bool]
     num_states: int
+    origin: list[int]
 
     def links(self) -> sparse.csr_array:
         """Return which successors are possible.
@@ -102,7 +104,8 @@ def solve_exact_level(pairs: RationalPairs, free: np.ndarray, number: int) -> Ex
         Value and policy.
 
     Raises:
-        NotTransientError: if the value is infinite somewhere, or multipliers do not die out.
+        NotTransientError: if the value is infinite somewhere, or multipliers do not die out; its
+            policy names pairs by their origin.
     """
     sums = [sum(w.values(), _ZERO) for w in pairs.weights]
     if any(total > 1 for total in sums):
@@ -201,20 +204,16 @@ def _start(pairs: RationalPairs, number: int) -> list[int]:
     return [int(p) for p in policy]
 
 
-def _policy_of(pairs: RationalPairs, preferred: Sequence[int]) -> tuple[int, ...]:
-    first: dict[int, int] = {}
-    for pair, s in enumerate(pairs.state):
-        first.setdefault(s, pair)
-    chosen = {**first, **{pairs.state[p]: p for p in preferred}}
-    return tuple(chosen[s] - first[s] for s in range(pairs.num_states))
+def _policy_of(pairs: RationalPairs, chosen: Sequence[int]) -> tuple[int, ...]:
+    """Return s · A + a of the chosen pairs; the caller knows the process."""
+    return tuple(pairs.origin[p] for p in chosen if pairs.origin[p] >= 0)
 
 
 def _not_transient(pairs: RationalPairs, policy: Sequence[int], number: int) -> NotTransientError:
-    first = _policy_of(pairs, policy)
     return NotTransientError(
         f"multipliers of objective {number + 1} must die out under every policy (spectral radius "
         f"< 1); under one they do not; lower the multipliers, or forbid the actions that stay",
-        first,
+        _policy_of(pairs, policy),
         1.0,
     )
 
@@ -222,7 +221,7 @@ def _not_transient(pairs: RationalPairs, policy: Sequence[int], number: int) -> 
 def _refuse_growth(pairs: RationalPairs, number: int) -> None:
     """Refuse unless the longest lifetimes exist: max w = 1 + W w has a finite solution w ≥ 1."""
     ones = [Fraction(1)] * len(pairs.state)
-    lifetimes = RationalPairs(pairs.state, pairs.weights, ones, pairs.full, pairs.num_states)
+    lifetimes = replace(pairs, reward=ones)
     policy: list[int] = []
     for pair, s in enumerate(pairs.state):
         if s == len(policy):
@@ -268,7 +267,8 @@ def _collapse(
     found += [(c, {}, _ZERO, False, -1) for c in range(parts.count) if stay[c]]
     found.sort(key=lambda item: item[0])
     states, weights, reward, full, origin = (list(column) for column in zip(*found, strict=True))
-    return RationalPairs(states, weights, reward, full, count), node, origin
+    names = [pairs.origin[p] if p >= 0 else -1 for p in origin]
+    return RationalPairs(states, weights, reward, full, count, names), node, origin
 
 
 def _route(

@@ -122,14 +122,13 @@ def _advance(mdp: RationalMDP, index: int, progress: _Progress) -> None:
         row.append(_ZERO)
     if not len(states):
         return
-    pairs, origin = _pairs(mdp, index, progress, states)
+    pairs = _pairs(mdp, index, progress, states)
     shape = (mdp.num_states, mdp.num_actions)
     free = actions_free_of(progress.traps, shape).reshape(len(progress.traps), shape[0] * shape[1])
-    flat = [s * mdp.num_actions + a for s, a in origin]
     try:
-        solved = solve_exact_level(pairs, free[:, flat], index)
+        solved = solve_exact_level(pairs, free[:, pairs.origin], index)
     except NotTransientError as error:
-        raise _translated(error, states, origin, mdp) from error
+        raise _translated(error, mdp) from error
     progress.rounds += solved.rounds
     for s, v in zip(states, solved.value, strict=True):
         progress.value[s][index] = v
@@ -141,9 +140,7 @@ def _advance(mdp: RationalMDP, index: int, progress: _Progress) -> None:
         admissible_policy(torch.from_numpy(progress.allowed), progress.traps)
 
 
-def _pairs(
-    mdp: RationalMDP, index: int, progress: _Progress, states: np.ndarray
-) -> tuple[RationalPairs, list[tuple[int, int]]]:
+def _pairs(mdp: RationalMDP, index: int, progress: _Progress, states: np.ndarray) -> RationalPairs:
     number = {int(s): i for i, s in enumerate(states)}
     state, weights, rewards, full, origin = [], [], [], [], []
     for s, a in zip(*np.nonzero(progress.allowed), strict=True):
@@ -160,19 +157,16 @@ def _pairs(
         # V_i is still 0, so that this is the reward of the level with what the others add.
         rewards.append(exact_action_value(mdp, index, int(s), int(a), progress.value))
         full.append(total == 1)
-        origin.append((int(s), int(a)))
+        origin.append(int(s) * mdp.num_actions + int(a))
     rows: list[Mapping[int, Fraction]] = list(weights)
-    return RationalPairs(state, rows, rewards, full, len(states)), origin
+    return RationalPairs(state, rows, rewards, full, len(states), origin)
 
 
-def _translated(
-    error: NotTransientError, states: np.ndarray, origin: list[tuple[int, int]], mdp: RationalMDP
-) -> NotTransientError:
-    """Say the witness's policy in the actions of the process."""
-    policy = [-1] * mdp.num_states
-    for s, offset in zip(states, error.policy, strict=True):
-        mine = [a for (at, a) in origin if at == s]
-        policy[s] = mine[offset]
+def _translated(error: NotTransientError, mdp: RationalMDP) -> NotTransientError:
+    """Say the witness's policy in the actions of the process, the first one where none is named."""
+    policy = [next((a for a, e in enumerate(state) if e), -1) for state in mdp.events]
+    for origin in error.policy:
+        policy[origin // mdp.num_actions] = origin % mdp.num_actions
     return NotTransientError(str(error), tuple(policy), error.radius)
 
 
