@@ -188,6 +188,26 @@ def test_verdicts_agree_with_fourier_and_motzkin():
     assert min(seen.values()) > 30
 
 
+def test_the_order_of_the_outcomes_does_not_matter():
+    for seed in range(40):
+        kinds = random_data(seed, num_outcomes=5, num_pairs=9, flips=0.1)
+        names = [f"o{j}" for j in np.random.default_rng(seed).permutation(5)]
+        report, turned = check(*kinds), check(*kinds, outcomes=names)
+        assert report.status == turned.status
+        assert report.margin == turned.margin
+        assert turned.certificate is None or turned.certificate.verify()
+        data = Preferences.from_pairs(*kinds, outcomes=names)
+        for i in range(data.num_pairs):
+            p, q, _ = data.pair(i)
+            columns, numerators, scale = data.rows.integers(i)
+            exact = {names[j]: F(v, scale) for j, v in zip(columns, numerators, strict=True)}
+            gaps = {o: p.probability(o) - q.probability(o) for o in names}
+            assert exact == {o: gap for o, gap in gaps.items() if gap}
+            assert data.differences[[i]].toarray()[0] == pytest.approx(
+                [float(gaps[o]) for o in names], abs=1e-15
+            )
+
+
 def test_the_margin_is_the_largest_with_and_without_a_guess():
     for seed in range(60):
         data = Preferences.from_pairs(*random_data(seed, num_outcomes=5, num_pairs=8, flips=0.05))

@@ -74,6 +74,7 @@ def difference_rows(
         table = csr_array((weights, indices, indptr), shape=shape)
         matrix = csr_array(table[preferred] - table[other])
         matrix.eliminate_zeros()
+        matrix.sort_indices()
         return DifferenceRows(matrix, None, None)
     if _fits(weights, denominators):
         table = csr_array((weights, indices, indptr), shape=shape)
@@ -81,6 +82,8 @@ def difference_rows(
         left = _scaled(table[preferred], denominators[other])
         exact = csr_array(left - _scaled(table[other], denominators[preferred]))
         exact.eliminate_zeros()
+        # SciPy sorts in place when it likes, and the numerators would stay behind.
+        exact.sort_indices()
         numerators, scales = _reduced(
             exact.data, exact.indptr, denominators[preferred] * denominators[other]
         )
