@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -13,10 +15,10 @@ from coset.core.backends import (
     requires_module,
     use_backend,
 )
-from coset.core.errors import DtypeError, RangeError, ShapeError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError, UnsupportedError
 from coset.decisions.level import BLOCK, ScalarLevel
 
-__all__ = ["greedy", "policy_sweep", "sweep"]
+__all__ = ["action_values", "greedy", "policy_sweep", "sweep"]
 
 OPERATOR = "decisions.sweep"
 
@@ -106,11 +108,12 @@ def sweep(
 
     Returns:
         TV, and the least and the greatest of TV − V over states with an allowed action (0 and 0 if
-        there is none). A NaN among the values passes into TV where it is read.
+        there is none).
 
     Raises:
         ShapeError: if a vector is not one number a state.
         DtypeError: if a vector is neither float32 nor float64, or the two differ.
+        DomainError: if a value is NaN or infinite.
         UnsupportedError: if a vector lies on another device.
 
     Complexity: S A K gathers, 8 S A K bytes of indices and float32 weights.
@@ -124,6 +127,7 @@ def sweep(
         (tensor([3., 1.], dtype=torch.float64), -3.0, 3.0)
     """
     value = checked_value(level, value)
+    _check_finite(value)
     if out is None:
         out = torch.empty_like(value)
     else:
@@ -138,9 +142,50 @@ def sweep(
     if resolve_backend(backend, value.device) == "numba":
         from coset.decisions.kernels.launch import LevelArrays
 
-        low, high, _ = LevelArrays(level).improve(value, out)
+        low, high, *_ = LevelArrays(level).improve(value, out)
         return out, low, high
     return _eager_sweep(level, value, out)
+
+
+def _check_finite(value: Tensor) -> None:
+    """Refuse NaN and infinity: a maximum would pass over the one and keep the other."""
+    # The sum of finite numbers overflows at most; then all are looked at.
+    if not math.isfinite(float(value.sum())) and not bool((good := torch.isfinite(value)).all()):
+        state = int((~good).nonzero()[0])
+        raise DomainError(
+            f"values must be finite; state {state} has {float(value[state])}; start from finite "
+            f"ones, and see transience for levels whose values grow without bound"
+        )
+
+
+def action_values(level: ScalarLevel, value: Tensor, backend: str = "auto") -> Tensor:
+    """Return Q(s, a) = r(s, a) + c Σ_k w V(succ), −inf where the action is not allowed.
+
+    Args:
+        level: the problem.
+        value: (S,) float32 or float64, V.
+        backend: "auto", "numba" or "eager".
+
+    Returns:
+        (S, A) float64.
+
+    Raises:
+        ShapeError: if the value is not one number a state.
+        DtypeError: if it is neither float32 nor float64.
+        DomainError: if a value is NaN or infinite.
+        UnsupportedError: if it lies on another device.
+
+    Complexity: S A K gathers.
+    """
+    value = checked_value(level, value)
+    _check_finite(value)
+    if resolve_backend(backend, value.device) != "numba":
+        return level.action_values(value.double())
+    from coset.decisions.kernels.launch import LevelArrays
+
+    out = torch.empty(level.allowed.shape, dtype=torch.float64)
+    LevelArrays(level).action_values(value, out)
+    return out
 
 
 def _eager_sweep(level: ScalarLevel, value: Tensor, out: Tensor) -> tuple[Tensor, float, float]:
@@ -165,16 +210,18 @@ def greedy(level: ScalarLevel, value: Tensor, backend: str = "auto") -> Tensor:
     Raises:
         ShapeError: if the value is not one number a state.
         DtypeError: if it is neither float32 nor float64.
+        DomainError: if a value is NaN or infinite.
         UnsupportedError: if it lies on another device.
     """
     value = checked_value(level, value)
+    _check_finite(value)
     if level.num_states == 0:
         return torch.empty(0, dtype=torch.int64, device=value.device)
     if resolve_backend(backend, value.device) == "numba":
         from coset.decisions.kernels.launch import LevelArrays
 
         policy = torch.empty(level.num_states, dtype=torch.int32)
-        LevelArrays(level).improve(value, torch.empty_like(value), policy=policy)
+        LevelArrays(level).choose(value, policy)
         return policy.long()
     choice = level.action_values(value.double()).argmax(1)
     return choice.masked_fill(~level.active, -1)
@@ -200,11 +247,13 @@ def policy_sweep(
         ShapeError: if policy or value are not one number a state.
         DtypeError: if the policy is not of integers or the value not float32 or float64.
         RangeError: if the policy names an action that does not exist, or num < 1.
+        DomainError: if a value is NaN or infinite.
         UnsupportedError: if a vector lies on another device.
 
     Complexity: num S K gathers.
     """
     value = checked_value(level, value)
+    _check_finite(value)
     policy = _checked_policy(level, policy)
     if num < 1:
         raise RangeError(f"a policy must be applied at least once; given num={num}")

@@ -14,14 +14,23 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import ConfigError, DomainError
+from coset.core.numerics import EPSILON
 from coset.core.results import Record
 from coset.decisions.bellman import checked_value, resolve_backend
 from coset.decisions.level import ScalarLevel
+from coset.decisions.sweepers import make_sweeper
 
 __all__ = ["Iterated", "StopRule", "SweepMethod", "iterate"]
 
-SweepMethod = Literal["vi", "mpi", "gauss-seidel"]
+SweepMethod = Literal["auto", "vi", "mpi", "gauss-seidel"]
 StopRule = Literal["span", "weighted", "sup", "residual"]
+
+# So many sweeps may fail to lower the error before rounding is blamed.
+_PATIENCE = 20
+# Sweeps in place that leave more than this share of the change turn around.
+_SLOW = 0.7
+# The most sweeps of one policy between improvements.
+_EVALUATIONS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +66,7 @@ def iterate(
     *,
     tol: float,
     max_iter: int = 100_000,
-    method: SweepMethod = "vi",
+    method: SweepMethod = "auto",
     stop: StopRule = "span",
     weights: Tensor | None = None,
     factors: tuple[float, float] | None = None,
@@ -76,8 +85,10 @@ def iterate(
         level: the problem.
         tol: the error that is asked for, > 0.
         max_iter: the most sweeps, ≥ 1.
-        method: "vi"; "mpi": sweeps of the greedy policy in between; "gauss-seidel": in place, in
-            the order of the states.
+        method: "vi" (value iteration); "mpi": sweeps of the greedy policy in between;
+            "gauss-seidel": in place, states seeing the new values of earlier ones; it takes one
+            thread, and a last sweep of "vi" proves the error. "auto" is "gauss-seidel" where
+            compiled loops run on one thread, else "vi".
         stop: "span" and "weighted" use both bounds (the value returned is their middle), "sup" the
             larger |δ| alone; "residual" proves nothing and stops when |δ| ≤ tol w.
         weights: (S,) w > 0, for instance those of `transience`; 1 by default.
@@ -107,6 +118,8 @@ def iterate(
             f"{run.factors[1]:.6g}; pass weights that contract (transience gives them), or "
             f"stop='residual', which proves nothing"
         )
+    if method == "auto":
+        method = "gauss-seidel" if run.sequential else "vi"
     return run.until(tol, max_iter, method, stop)
 
 
@@ -143,85 +156,155 @@ class _Run:
         dtype: torch.dtype,
         backend: str,
     ) -> None:
-        from coset.decisions.sweepers import make_sweeper
-
-        self.level, self.dtype = level, dtype
-        self.active = level.active
+        self.level, self.active = level, level.active
         self.norm = None if weights is None else checked_value(level, weights, "weights").double()
         if self.norm is not None and not bool((self.norm[self.active] > 0).all()):
             raise DomainError("weights must be positive where there is an allowed action")
-        self.sweeper = make_sweeper(level, self.norm, backend)
-        self.factors = factors or self.sweeper.factors(self.active)
-        value = torch.zeros(level.num_states, dtype=dtype, device=_device(level))
-        if start is not None:
-            value = torch.where(self.active, checked_value(level, start, "start"), 0.0).to(dtype)
-            if not bool(torch.isfinite(value).all()):
-                raise DomainError("start must be finite; it holds NaN or infinity")
-        self.value = value
-        self.out = torch.zeros_like(value)
-        self.policy = torch.full(value.shape, -1, dtype=torch.int32, device=value.device)
+        self.sweeper = make_sweeper(level, self.norm, self.active, backend)
+        self.factors = factors or self.sweeper.factors()
+        self.sequential = backend == "numba" and torch.get_num_threads() == 1
+        self.at_zero = start is None
+        self.value = self._started(start, dtype)
+        self.out = self.value
+        self.iterations = 0
+        self.shifting = True
+        self.residual = math.inf
+
+    def _started(self, start: Tensor | None, dtype: torch.dtype) -> Tensor:
+        value = torch.zeros(self.level.num_states, dtype=dtype, device=_device(self.level))
+        if start is None:
+            return value
+        value.copy_(torch.where(self.active, checked_value(self.level, start, "start"), 0.0))
+        if not bool(torch.isfinite(value).all()):
+            raise DomainError("start must be finite; it holds NaN or infinity")
+        return value
 
     def until(self, tol: float, max_iter: int, method: str, stop: str) -> Iterated:
-        iterations, low, high, best = 0, 0.0, 0.0, math.inf
-        stalled = 0
+        """Sweep until the error is small enough, does not fall any more, or the limit is met."""
+        least, since, predicted = math.inf, 0, math.inf
         while True:
-            low, high, size = self.sweeper.improve(self.value, self.out, self.policy)
-            self.value, self.out = self.out, self.value
-            iterations += 1
-            bounds = self._bounds(low, high, size, stop)
-            width = max(-bounds[0], bounds[1]) if stop != "residual" else max(-low, high)
-            if stop in ("span", "weighted"):
-                width = (bounds[1] - bounds[0]) / 2
-            stalled = 0 if width < best else stalled + 1
-            best = min(best, width)
-            if width <= tol or iterations >= max_iter or stalled > 20:
-                return self._finish(low, high, bounds, iterations, width <= tol, stop)
-            iterations += self._between(method, max_iter - iterations - 1)
+            if method == "gauss-seidel":
+                self._in_place(tol, max_iter, stop)
+            last = method != "vi" or predicted <= 2 * tol or since > 1
+            bounds, error = self._sweep(stop, last or self.iterations + 1 >= max_iter)
+            done = error <= tol or self.iterations >= max_iter or since > _PATIENCE
+            choice = self.sweeper.policy()
+            if done and choice is not None:
+                return self._finish(bounds, choice, error <= tol, stop)
+            predicted = 0.0 if done else error * min(1.0, error / least)
+            since = 0 if error < least else since + 1
+            least = min(least, error)
+            if method == "mpi":
+                self._evaluate(max_iter)
 
-    def _between(self, method: str, room: int) -> int:
-        """Do the cheap sweeps of a method; return how many count as sweeps over all states."""
-        if method == "mpi":
-            for _ in range(min(4, room)):
-                self.sweeper.evaluate(self.policy, self.value, self.out)
-                self.value, self.out = self.out, self.value
-        elif method == "gauss-seidel" and room > 0:
-            self.sweeper.improve_in_place(self.value)
-            return 1
-        return 0
-
-    def _bounds(self, low: float, high: float, size: float, stop: str) -> tuple[float, float]:
+    def _sweep(self, stop: str, last: bool) -> tuple[tuple[float, float], float]:
+        """Replace V by TV; return the bounds on V* − TV and the error that they leave."""
+        # What may be returned is written in float64, and from there on so is all that follows.
+        dtype = torch.float64 if last else self.value.dtype
+        if self.out is self.value or self.out.dtype != dtype:
+            self.out = torch.empty_like(self.value, dtype=dtype)
+        if self.at_zero and not last:
+            low, high, size = self.sweeper.first(self.out)
+        else:
+            low, high, size = self.sweeper.improve(self.value, self.out, last=last)
+        self.at_zero = False
+        self.value, self.out = self.out, self.value
+        self.iterations += 1
+        self.residual = max(abs(low), abs(high))
         if stop == "residual":
-            return -math.inf, math.inf
-        less, more = self.factors
+            return (-math.inf, math.inf), self.residual
+        bounds = self._bounds(low, high, stop)
+        slack = self._rounding(size)
+        bounds = bounds[0] - slack, bounds[1] + slack
         if stop == "sup":
-            error = more / (1 - more) * max(abs(low), abs(high))
+            return bounds, max(-bounds[0], bounds[1])
+        return bounds, (bounds[1] - bounds[0]) / 2
+
+    def _bounds(self, low: float, high: float, stop: str) -> tuple[float, float]:
+        less, more = (c / (1 - c) for c in self.factors)
+        if stop == "sup":
+            error = more * max(abs(low), abs(high))
             return -error, error
-        below = low * (more / (1 - more) if low <= 0 else less / (1 - less))
-        above = high * (more / (1 - more) if high >= 0 else less / (1 - less))
-        return below, above
+        return low * (more if low <= 0 else less), high * (more if high >= 0 else less)
+
+    def _rounding(self, size: float) -> float:
+        """Return what rounding adds: of K + 4 sums in float64 and of TV as it is stored."""
+        dtype = str(self.value.dtype).removeprefix("torch.")
+        unit = (self.level.weight.shape[2] + 4) * EPSILON["float64"] + EPSILON[dtype]
+        least = 1.0 if self.norm is None else float(self.norm[self.active].min())
+        return unit * size / (least * (1 - self.factors[1]))
+
+    def _in_place(self, tol: float, max_iter: int, stop: str) -> None:
+        """Sweep in place until one more sweep should show that the error is small enough."""
+        before, backward = math.inf, False
+        self.shifting = self.shifting and self._may_shift(stop)
+        if self.at_zero and self.iterations < max_iter - 1:
+            self._sweep(stop, last=False)
+            if self.shifting:
+                self.sweeper.shift(self.value, 2 * self._carried())
+        least, since = math.inf, 0
+        while self.iterations < max_iter - 1:
+            low, high, size = self.sweeper.improve_in_place(self.value, backward=backward)
+            self.iterations += 1
+            width = high - low
+            rate = min(1.0, max(0.05, width / before)) if 0 < before < math.inf else 1.0
+            since = 0 if width < least else since + 1
+            least = min(least, width)
+            # What is left may be rounding: the sweep that follows is in float64.
+            noise = 16 * EPSILON["float32"] * size if self.value.dtype == torch.float32 else 0.0
+            predicted = self._predicted(low * rate, high * rate, stop)
+            if predicted <= tol or width <= noise or since > _PATIENCE:
+                return
+            self.shifting = self.shifting and since == 0
+            # Where what matters comes from states further on, the other direction carries it.
+            backward ^= rate > _SLOW and before < math.inf
+            before = width
+            if self.shifting:
+                self.sweeper.shift(self.value, self._carried())
+
+    def _carried(self) -> float:
+        """Return the constant that later sweeps would add for the change of the last one."""
+        return self.factors[1] / (1 - self.factors[1]) * self.sweeper.mean
+
+    def _may_shift(self, stop: str) -> bool:
+        """Say whether a constant added to V is lost by sweeps only at the rate c."""
+        less, more = self.factors
+        return (
+            stop == "span" and self.norm is None and more < 1 and more - less <= 0.01 * (1 - more)
+        )
+
+    def _predicted(self, low: float, high: float, stop: str) -> float:
+        if stop == "residual":
+            return max(abs(low), abs(high))
+        more = self.factors[1] / (1 - self.factors[1])
+        return more * (max(abs(low), abs(high)) if stop == "sup" else (high - low) / 2)
+
+    def _evaluate(self, max_iter: int) -> None:
+        """Sweep with the greedy policy alone until it has little left to give."""
+        first = math.inf
+        for _ in range(min(_EVALUATIONS, max_iter - self.iterations - 1)):
+            low, high, _ = self.sweeper.evaluate(self.value, self.out)
+            self.value, self.out = self.out, self.value
+            if first == math.inf:
+                first = high - low
+            elif high - low <= 0.05 * first:
+                return
 
     def _finish(
-        self,
-        low: float,
-        high: float,
-        bounds: tuple[float, float],
-        iterations: int,
-        converged: bool,
-        stop: str,
+        self, bounds: tuple[float, float], choice: Tensor, converged: bool, stop: str
     ) -> Iterated:
         value = self.value.double()
         if stop in ("span", "weighted"):
-            middle = (bounds[0] + bounds[1]) / 2
-            shift = middle if self.norm is None else middle * self.norm
-            value = torch.where(self.active, value + shift, 0.0)
-            half = (bounds[1] - bounds[0]) / 2
-            bounds = (-half, half)
+            middle, half = (bounds[0] + bounds[1]) / 2, (bounds[1] - bounds[0]) / 2
+            value = value + middle * (1.0 if self.norm is None else self.norm)
+            value = value if bool(self.active.all()) else torch.where(self.active, value, 0.0)
+            bounds = -half, half
         return Iterated(
             value=value,
             low=bounds[0],
             high=bounds[1],
-            iterations=iterations,
-            policy=self.policy.long(),
+            iterations=self.iterations,
+            policy=choice.long(),
             converged=converged,
-            residual=max(abs(low), abs(high)),
+            residual=self.residual,
         )
