@@ -93,6 +93,11 @@ def ordered(named: NamedMDP, objectives: Sequence[str]) -> NamedMDP:
     Raises:
         UnknownNameError: if there is no objective of a name.
         DomainError: if there is none, one is there twice, or the multipliers do not allow it.
+
+    Example:
+        >>> mdp = MDP([[[0]]], [[[1.0]]], torch.tensor([[[[1.0, 2.0]]]]), 0.5)
+        >>> ordered(NamedMDP.of(mdp), ["objective 2"]).mdp.reward.item()
+        2.0
     """
     for name in objectives:
         if name not in named.objectives:

@@ -116,6 +116,29 @@ def mdp_from_json(value: Any, where: str = "the process") -> NamedMDP:
 
     Raises:
         FileFormatError: if a field is missing, unknown or wrong; names the field and its index.
+
+    Example:
+        >>> named = mdp_from_json(
+        ...     {
+        ...         "format": "coset mdp 1",
+        ...         "objectives": ["money"],
+        ...         "states": ["s", "end"],
+        ...         "actions": ["bet"],
+        ...         "terminal": ["end"],
+        ...         "transitions": [
+        ...             {
+        ...                 "state": "s",
+        ...                 "action": "bet",
+        ...                 "outcomes": [
+        ...                     {"next": "end", "probability": "1/3", "reward": 2},
+        ...                     {"next": "end", "probability": "2/3"},
+        ...                 ],
+        ...             }
+        ...         ],
+        ...     }
+        ... )
+        >>> named.outcomes[0].probability
+        Fraction(1, 3)
     """
     check_fields(value, "file", where, where)
     if value["format"] != FORMAT:

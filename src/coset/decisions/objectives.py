@@ -196,6 +196,12 @@ def weighted_sum(model: ToyText, weights: Mapping[str, float], *, gamma: float =
         UnknownNameError: if a name is unknown.
         DomainError: if there is no weight, one is not finite, or gamma lies outside [0, 1].
 
+    Example:
+        >>> from coset.decisions.envs.cliff import cliff_walk
+        >>> punished = weighted_sum(cliff_walk(3), {"steps": 1, "safety": 100})
+        >>> sorted(set(punished.reward.flatten().tolist()))
+        [-101.0, -1.0]
+
     Claims: decisions.C10b.
     """
     from coset.decisions.mdp import MDP

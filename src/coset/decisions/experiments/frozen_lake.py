@@ -53,7 +53,7 @@ class FrozenLakeConfig:
     presets={
         "smoke": Preset(FrozenLakeConfig(), {"map": ("4x4", "8x8")}),
         "cpu": Preset(FrozenLakeConfig(), {"map": ("4x4", "8x8", "random")}),
-        "paper": Preset(FrozenLakeConfig(size=40), {"map": ("4x4", "8x8", "random")}),
+        "paper": Preset(FrozenLakeConfig(size=30), {"map": ("4x4", "8x8", "random")}),
     },
     claims=("decisions.C16",),
     figures=(
