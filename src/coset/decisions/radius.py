@@ -23,8 +23,8 @@ class Radius(Record):
     Attributes:
         low: reached by `policy` up to rounding.
         high: Σ W w ≤ high · w for every action.
-        weights: (S,) float64, w: T changes distances in ‖x‖_w by the factor `high` at most, which
-            no other weights improve by more than high − low.
+        weights: (S,) float64, w ≥ 1 at states with an action: T changes distances in ‖x‖_w by the
+            factor `high` at most, which no other weights improve by more than high − low.
         policy: (S,) int64, −1 where the process has ended; ``None`` if all radii are 0.
 
     Claims: decisions.C17.
@@ -81,6 +81,8 @@ def radius(model: MDP | ScalarLevel, level: int = 0, *, tol: float = 1e-9) -> Ra
             assert found.witness is not None
             policy = found.witness.policy
             low = min(high, max(low, middle * found.witness.radius))
+    live = weights[scalar.active]
+    weights = weights / live.min() if live.numel() else weights
     return Radius(low, high, weights, policy)
 
 
