@@ -19,7 +19,7 @@ from coset.decisions.random_models import random_fraction, random_lottery, rando
 __all__ = ["C1", "C4", "C2c"]
 
 Values = tuple[Fraction, ...]
-_NUM_PEOPLE = {"smoke": 40, "cpu": 400, "paper": 4000}
+_NUM_PEOPLE = {"smoke": 30, "cpu": 400, "paper": 4000}
 # Ratios of differences of fractions in [−2, 2] with denominators up to 6 have no larger ones.
 _DENOMINATOR = 3600
 
@@ -226,7 +226,7 @@ def lowest_accepted(
         Then continuity fails: ε = 2^−k is refused for every k ≤ K, for K as large as one likes, and
         a scalar utility needs u(q) − u(o†) ≥ (2^K − 1)(u(p) − u(q)). With a finite penalty some
         ε is accepted, and halving finds (u(q) − u(o†)) / (u(p) − u(q)).""",
-    hypotheses="exact fractions; random utilities; K = 64, 200 and 500; penalties up to 2^40",
+    hypotheses="exact fractions; random utilities; K = 64, 128 and 200; penalties up to 2^40",
     source="[paper] Beyond Scalar Rewards, section 5",
     kind="proved",
     expected="holds",
@@ -253,7 +253,7 @@ def C4(
     for number in range(_NUM_PEOPLE[preset]):
         keep = random_fraction(-2, 2, generator=generator)
         gain = keep + abs(random_fraction(-2, 2, generator=generator)) + Fraction(1, 6)
-        K = (64, 200, 500)[number % 3]
+        K = (64, 128, 200)[number % 3]
         never = ask(gain, keep, None, K)
         times = Fraction(1 + int(torch.randint(2**40, (), generator=generator)) // 2**number, 3)
         flips, low, high = ask(gain, keep, keep - times * (gain - keep), K)

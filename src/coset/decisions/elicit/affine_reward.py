@@ -109,18 +109,20 @@ class AffineReward(ExactRecord):
         """Say in a few words which class of reward the numbers need.
 
         Returns:
-            "additive", "discounted by …", "affine (…)" or what contradicts them.
+            "additive: …", "discounted by …", "affine: …" or what contradicts them.
         """
         if self.reversing_events:
             return f"not memoryless: {', '.join(self.reversing_events)} reverses preferences"
         shared = self.common_multiplier()
         if shared is None:
             return "affine: the multipliers differ between events"
-        if shared[0] <= 1 <= shared[1]:
-            return "additive: every multiplier may be 1"
+        if shared == (1, 1):
+            return "additive: every multiplier is 1"
         if shared[0] == shared[1]:
             return f"discounted by {shared[0]}"
-        return f"discounted by one factor in [{float(shared[0]):.6g}, {float(shared[1]):.6g}]"
+        ends = f"one multiplier in [{float(shared[0]):.6g}, {float(shared[1]):.6g}] fits all"
+        kind = "additive or discounted" if shared[0] <= 1 <= shared[1] else "discounted"
+        return f"{kind}: {ends}"
 
     def sample(self, *, generator: torch.Generator | None = None) -> Sample:
         """Draw each number uniformly from its interval, independently.

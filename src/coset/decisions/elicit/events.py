@@ -20,7 +20,7 @@ from coset.decisions.lottery import EMPTY, EventSequence, Lottery, Oracle
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Reference", "affine", "check_events"]
+__all__ = ["Reference", "affine", "check_events", "reference_pair"]
 
 # A pair (A, B) with A ≻ B, or one event that is not indifferent to ε.
 Reference = str | tuple[Future, Future]
@@ -101,7 +101,7 @@ def affine(
             "check needs exact answers; leave delta out, or compare the multipliers found with "
             "two reference pairs"
         )
-    unit = _reference_pair(interview, reference, (delta or 0) / num_numbers, max_queries)
+    unit = reference_pair(interview, reference, (delta or 0) / num_numbers, max_queries)
     found: dict[tuple[str, str], Found] = {}
     for event in names:
         for kind in ("reward", "multiplier"):
@@ -149,10 +149,27 @@ def _check_terminal(terminal: Sequence[str], names: Sequence[str]) -> set[str]:
     return ends
 
 
-def _reference_pair(
-    interview: Interview, reference: Reference, share: float, max_queries: int | None
+def reference_pair(
+    interview: Interview,
+    reference: Reference,
+    share: float = 0.0,
+    max_queries: int | None = None,
 ) -> tuple[Lottery, Lottery]:
-    """Return (A, B) with A ≻ B, as the answers say."""
+    """Return (A, B) with A ≻ B, as the answers say.
+
+    Args:
+        interview: whom to ask.
+        reference: a pair, the better future first, or an event to compare with nothing.
+        share: for noisy answers, the permitted probability of a wrong decision.
+        max_queries: the most noisy answers.
+
+    Returns:
+        The pair.
+
+    Raises:
+        DomainError: if the answers do not order it strictly, or order it the other way.
+        DtypeError: if it is neither a pair nor a name.
+    """
     if isinstance(reference, str):
         one, other = as_future(reference), _END
     elif isinstance(reference, tuple) and len(reference) == 2:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from coset.core.errors import DomainError
 from coset.decisions.elicit.affine_reward import AffineReward
-from coset.decisions.elicit.events import affine, check_events
+from coset.decisions.elicit.events import Reference, affine, check_events, reference_pair
 from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
-from coset.decisions.elicit.interview import Future, Interview, as_future
+from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.search import check_tolerance
 from coset.decisions.errors import ResolutionError
 from coset.decisions.lottery import EventSequence, Lottery, Oracle, mix
@@ -188,7 +188,7 @@ class SafetyFirstReward(ExactRecord):
 def safety_first(
     oracle: Oracle,
     events: Sequence[str],
-    reference: tuple[Future, Future],
+    reference: Reference,
     tol: float = 1e-6,
     max_denominator: int | None = None,
     *,
@@ -204,7 +204,8 @@ def safety_first(
     Args:
         oracle: exact answers +1, 0, −1.
         events: names, distinct, at least one.
-        reference: (A, B), safe futures with A ≻ B.
+        reference: (A, B), safe futures with A ≻ B, or the name of a safe event to compare with
+            nothing.
         tol: width of the intervals of r and γ, in (0, 1).
         max_denominator: find fractions of at most this denominator exactly.
         resolution: K, 0…1000.
@@ -229,7 +230,7 @@ def safety_first(
         (('cliff',), '99/100', True)
     """
     names = check_events(events)
-    better, worse = as_future(reference[0]), as_future(reference[1])
+    better, worse = reference_pair(Interview(oracle), reference)
     threshold: dict[str, SafetyThreshold] = {}
     for event in names:
         sure = Lottery.sure(EventSequence((event,)))
