@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coset.cli.dispatch import run_command
 from coset.core.errors import (
     ConfigError,
     DomainError,
@@ -287,3 +288,13 @@ def test_a_wide_grid_becomes_a_table(capsys, narrow):
     out = capsys.readouterr().out
     assert "row 0, column 0" in out
     assert "more states: --out FILE.npz has them all" in out
+
+
+def test_the_words_of_the_command_line_are_understood(capsys, tmp_path):
+    words = ["decisions", "solve", "CliffWalking-v1", "--objectives", "safety,steps"]
+    out = tmp_path / "policy.npz"
+    assert run_command([*words, "--slippery", "--json", "--out", str(out)]) == 0
+    assert told(capsys)["out"] == str(out)
+    explained = ["decisions", "explain", "FrozenLake-v1", "1,2", "--objectives", "goal,steps"]
+    assert run_command([*explained, "--map", "4x4", "--exact", "--json"]) == 0
+    assert told(capsys)["exact"] == ["9/17", "-525/17"]

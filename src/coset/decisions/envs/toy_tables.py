@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import torch
 
 __all__ = ["Transition", "successor_table", "tensors_of"]
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """One outcome of an action.
 
     Attributes:
@@ -35,29 +34,6 @@ class Transition:
     goal: bool = False
     unsafe: bool = False
 
-    def marked(self, goal: bool, unsafe: bool) -> Transition:
-        """Return it with other marks.
-
-        Args:
-            goal: the goal is reached.
-            unsafe: danger is entered.
-
-        Returns:
-            A copy.
-        """
-        return replace(self, goal=goal, unsafe=unsafe)
-
-    def with_probability(self, probability: Fraction) -> Transition:
-        """Return it with another probability.
-
-        Args:
-            probability: in [0, 1].
-
-        Returns:
-            A copy.
-        """
-        return replace(self, probability=probability)
-
     def ending(self, successor: int) -> Transition:
         """Return it as one that ends the episode.
 
@@ -67,7 +43,7 @@ class Transition:
         Returns:
             A copy.
         """
-        return replace(self, ended=True, successor=successor)
+        return self._replace(ended=True, successor=successor)
 
 
 Rows = Sequence[Sequence[Sequence[Transition]]]
@@ -124,17 +100,20 @@ def tensors_of(rows: Rows) -> dict[str, torch.Tensor]:
     num_states, num_actions = len(rows), len(rows[0])
     width = max((len(outcomes) for actions in rows for outcomes in actions), default=1) or 1
     shape = (num_states, num_actions, width)
+    listed = [
+        (k, one) for actions in rows for outcomes in actions for k, one in enumerate(outcomes)
+    ]
+    places = torch.tensor([(t.state, t.action, k) for k, t in listed], dtype=torch.int64)
+    at = tuple(places.reshape(-1, 3).T)
     successor = torch.arange(num_states, dtype=torch.int32)[:, None, None].expand(shape).clone()
+    successor[at] = torch.tensor([t.successor for _, t in listed], dtype=torch.int32)
     probability, reward = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+    probability[at] = torch.tensor([float(t.probability) for _, t in listed], dtype=torch.float64)
+    reward[at] = torch.tensor([t.reward for _, t in listed], dtype=torch.float64)
     ended, goal, unsafe = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
-    for s, actions in enumerate(rows):
-        for a, outcomes in enumerate(actions):
-            for k, one in enumerate(outcomes):
-                place = (s, a, k)
-                successor[place] = one.successor
-                probability[place] = float(one.probability)
-                reward[place] = one.reward
-                ended[place], goal[place], unsafe[place] = one.ended, one.goal, one.unsafe
+    ended[at] = torch.tensor([t.ended for _, t in listed], dtype=torch.bool)
+    goal[at] = torch.tensor([t.goal for _, t in listed], dtype=torch.bool)
+    unsafe[at] = torch.tensor([t.unsafe for _, t in listed], dtype=torch.bool)
     mask = (probability > 0).any(-1)
     return {
         "successor": successor,

@@ -7,6 +7,7 @@ them into a lexicographic MDP.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -295,11 +296,12 @@ def _marked(
             plain = Transition(
                 state, action, int(after), float(reward), bool(ended), _fraction(probability)
             )
-            yield plain.marked(bool(is_goal(plain)), bool(is_unsafe(plain)))
+            yield plain._replace(goal=bool(is_goal(plain)), unsafe=bool(is_unsafe(plain)))
     if abs(total - 1) > 1e-6:
         raise DomainError(f"{where}: probabilities must sum to 1 ± 1e-6; they sum to {total}")
 
 
+@functools.lru_cache(maxsize=1024)
 def _fraction(probability: float) -> Fraction:
     exact = Fraction(float(probability))
     simple = exact.limit_denominator(_LARGEST_DENOMINATOR)
@@ -307,12 +309,12 @@ def _fraction(probability: float) -> Fraction:
 
 
 def _merged(transitions: Iterator[Transition]) -> list[Transition]:
-    merged: dict[Transition, Transition] = {}
+    merged: dict[tuple[Any, ...], Transition] = {}
     for one in transitions:
-        key = one.with_probability(Fraction(0))
-        before = merged.get(key)
-        chance = one.probability if before is None else before.probability + one.probability
-        merged[key] = one.with_probability(chance)
+        key = (one.successor, one.reward, one.ended, one.goal, one.unsafe)
+        if key in merged:
+            one = one._replace(probability=merged[key].probability + one.probability)
+        merged[key] = one
     return list(merged.values())
 
 
