@@ -131,8 +131,12 @@ def test_names_with_numbers_and_signs():
     assert parse_lottery("C++") == Lottery.sure("C++")
     assert parse_lottery("0.5 a+b + 0.5 c") == Lottery.of({"a+b": F(1, 2), "c": F(1, 2)})
     assert parse_lottery("0.5 a + 0.5 a") == Lottery.sure("a")
-    with pytest.raises(DomainError, match="sum to 1"):
+    with pytest.raises(DomainError, match="such as 1 2"):
         parse_lottery("2 eggs")
+    with pytest.raises(DomainError, match="at most 1"):
+        parse_lottery("1e999 a")
+    with pytest.raises(DomainError, match="sum to 0"):
+        parse_lottery("1e-999 a")
 
 
 def test_what_is_written_is_read_again(tmp_path):

@@ -20,6 +20,7 @@ Empty lines and lines that begin with # are skipped.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ import numpy as np
 
 from coset.core.errors import CosetError, DomainError, FileFormatError
 from coset.core.files import write_atomic
+from coset.decisions.axioms.packing import PackedLottery, packed
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, WEAK, Preferences
 from coset.decisions.lottery import Lottery
 
@@ -54,6 +56,8 @@ _SIGNS = {
     **dict.fromkeys((">=", "≥", "≿", "weak"), WEAK),
     **dict.fromkeys(("=", "~", "≈", "indifferent"), INDIFFERENT),
 }
+# Between the terms of a lottery.
+_PLUS = re.compile(r"\s\+\s")
 # At most 30 digits on each side, and exponents of at most three digits.
 _NUMBER = re.compile(r"(\d{1,30}/\d{1,30}|(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][-+]?\d{1,3})?%?)")
 
@@ -106,9 +110,9 @@ def read_preferences(path: Path) -> PreferenceFile:
 class _Reader:
     def __init__(self, where: str) -> None:
         self.where = where
-        self.known: dict[str, Lottery] = {}  # texts repeat
-        self.rows: list[tuple[Lottery, Lottery]] = []
-        self.relations: list[int] = []
+        self.known: dict[str, int] = {}  # texts repeat
+        self.numbers: dict[PackedLottery, int] = {}
+        self.sides: list[tuple[int, int, int]] = []
         self.lines: list[int] = []
         self.counts: list[int] = []
         self.notes: list[str] = []
@@ -151,7 +155,7 @@ class _Reader:
                 f"{self.where}, line {line}: a line has {len(header)} fields, as the header; given "
                 f"{len(row)}; put quotes around a text with commas"
             )
-        if len(self.rows) >= _MAX_ROWS:
+        if len(self.sides) >= _MAX_ROWS:
             raise FileFormatError(f"{self.where} may hold {_MAX_ROWS:,} preferences; it has more")
         cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
         relation = _SIGNS.get(cells["relation"].lower())
@@ -160,26 +164,26 @@ class _Reader:
                 f"{self.where}, line {line}, field relation: it must be >, >= or =; given "
                 f"{_show(cells['relation'])}"
             )
-        self.rows.append(
-            (
-                self._lottery(cells["preferred"], "preferred", line),
-                self._lottery(cells["other"], "other", line),
-            )
-        )
-        self.relations.append(relation)
+        preferred = self._lottery(cells["preferred"], "preferred", line)
+        other = self._lottery(cells["other"], "other", line)
+        self.sides.append((preferred, other, relation))
         self.lines.append(line)
         self.counts.append(self._count(cells.get("count") or "1", line))
         self.notes.append(cells.get("note", ""))
 
-    def _lottery(self, text: str, field: str, line: int) -> Lottery:
-        if text not in self.known:
+    def _lottery(self, text: str, field: str, line: int) -> int:
+        """Return the number of a lottery."""
+        number = self.known.get(text)
+        if number is None:
             try:
-                self.known[text] = parse_lottery(text)
+                lottery = _packed(text)
             except CosetError as error:
                 raise FileFormatError(
                     f"{self.where}, line {line}, field {field}: {error}"
                 ) from error
-        return self.known[text]
+            number = self.numbers.setdefault(lottery, len(self.numbers))
+            self.known[text] = number
+        return number
 
     def _count(self, text: str, line: int) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
@@ -190,19 +194,13 @@ class _Reader:
         return int(text)
 
     def _result(self) -> PreferenceFile:
-        outcomes = {o for lottery in self.known.values() for o in lottery.outcomes}
+        lotteries = list(self.numbers)
+        outcomes = {name for names, _, _ in lotteries for name in names}
         if len(outcomes) > _MAX_OUTCOMES:
             raise FileFormatError(
                 f"{self.where} may name {_MAX_OUTCOMES:,} outcomes; it names {len(outcomes):,}"
             )
-        strict, weak, indifferent = (
-            [pair for pair, kind in zip(self.rows, self.relations, strict=True) if kind == wanted]
-            for wanted in (STRICT, WEAK, INDIFFERENT)
-        )
-        grouped = Preferences.from_pairs(strict, weak, indifferent)
-        # Back into the order of the file.
-        order = np.argsort(np.argsort(np.array(self.relations), kind="stable"))
-        preferences = grouped.take(order)
+        preferences = Preferences.from_packed(lotteries, self.sides)
         counts = np.array(self.counts, dtype=np.int64)
         return PreferenceFile(preferences, tuple(self.lines), counts, tuple(self.notes))
 
@@ -225,22 +223,28 @@ def parse_lottery(text: str) -> Lottery:
         >>> parse_lottery("tea") == parse_lottery("100% tea")
         True
     """
-    terms = re.split(r"\s\+\s", text.strip())
+    names, numerators, scale = _packed(text)
+    return Lottery(names, [Fraction(n, scale) for n in numerators])
+
+
+def _packed(text: str) -> PackedLottery:
+    """Read a lottery as integers; the file may hold a hundred thousand of them."""
+    terms = _PLUS.split(text.strip())
     if len(terms) > _MAX_TERMS:
         raise DomainError(f"a lottery may have {_MAX_TERMS:,} terms; given {len(terms):,}")
-    weights: list[Fraction] = []
-    names: list[str] = []
+    total: dict[str, Fraction] = {}
     for term in terms:
         weight, name = _term(term.strip(), len(terms) == 1)
-        weights.append(weight)
-        names.append(name)
-    total = sum(weights)
-    if total != 1:
+        total[name] = total[name] + weight if name in total else weight
+    names = sorted(name for name, weight in total.items() if weight)
+    result = packed(names, [total[name] for name in names])
+    if sum(result[1]) != result[2]:
         raise DomainError(
-            f"the weights of {_show(text)} must sum to 1; they sum to {float(total):.6g}; write "
-            f"fractions such as 1/3 where decimals would be rounded"
+            f"the weights of {_show(text)} must sum to 1; they sum to "
+            f"{sum(result[1]) / result[2]:.6g}; write fractions such as 1/3 where decimals would "
+            f"be rounded"
         )
-    return Lottery(names, weights)
+    return result
 
 
 def _term(term: str, alone: bool) -> tuple[Fraction, str]:
@@ -249,6 +253,11 @@ def _term(term: str, alone: bool) -> tuple[Fraction, str]:
         weight, name = _weight(head), rest.strip()
         if not name:
             raise DomainError(f"a weight needs an outcome after it; given {_show(term)}")
+        if weight > 1:
+            raise DomainError(
+                f"a weight is at most 1; given {_show(term)}; an outcome whose name begins with a "
+                f"number needs its weight before it, such as 1 {head} …"
+            )
     elif alone:
         weight, name = Fraction(1), term
     else:
@@ -261,6 +270,7 @@ def _term(term: str, alone: bool) -> tuple[Fraction, str]:
     return weight, name
 
 
+@functools.lru_cache(maxsize=4096)
 def _weight(text: str) -> Fraction:
     try:
         value = Fraction(text.removesuffix("%"))

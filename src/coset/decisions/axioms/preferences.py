@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ import numpy as np
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.decisions.axioms.difference_rows import DifferenceRows, difference_rows
+from coset.decisions.axioms.packing import PackedLottery, pack_exact, pack_floats, packed
 from coset.decisions.lottery import Lottery, Number
 
 if TYPE_CHECKING:
@@ -99,11 +99,32 @@ class Preferences:
                     (index.setdefault(p, len(index)), index.setdefault(q, len(index)), kind)
                 )
         lotteries = _in_one_arithmetic(list(index), exact)
-        names = _outcomes(lotteries, outcomes)
-        table = np.array(sides, dtype=np.int64).reshape(-1, 3)
-        return cls(
-            names, *_pack(lotteries, names), table[:, 0], table[:, 1], table[:, 2].astype(np.int8)
-        )
+        names = _outcomes((o for lottery in lotteries for o in lottery.outcomes), outcomes)
+        column = {outcome: j for j, outcome in enumerate(names)}
+        arrays: Any
+        if lotteries and not lotteries[0].is_exact:
+            arrays = pack_floats(lotteries, column)
+        else:
+            exact_ones: list[Any] = [packed(p.outcomes, p.weights) for p in lotteries]  # type: ignore[arg-type]
+            arrays = pack_exact(exact_ones, column)
+        return cls(names, *arrays, *_columns(sides))
+
+    @classmethod
+    def from_packed(
+        cls, lotteries: Sequence[PackedLottery], sides: Sequence[tuple[int, int, int]]
+    ) -> Preferences:
+        """Build exact preferences from lotteries that are integers already; nothing is checked.
+
+        Args:
+            lotteries: L different ones, with the outcomes of each in one order for equal ones.
+            sides: for each preference the numbers of its lotteries, and its relation's code.
+
+        Returns:
+            The preferences, in the order of `sides`.
+        """
+        names = _outcomes((o for outcomes, _, _ in lotteries for o in outcomes), None)
+        column = {outcome: j for j, outcome in enumerate(names)}
+        return cls(names, *pack_exact(lotteries, column), *_columns(sides))
 
     @classmethod
     def from_arrays(
@@ -279,17 +300,23 @@ def _as_decimals(lottery: Lottery) -> Lottery:
     return Lottery(lottery.outcomes, [Fraction(repr(w)) for w in lottery.weights])
 
 
+def _columns(sides: Sequence[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    table = np.array(sides, dtype=np.int64).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2].astype(np.int8)
+
+
 def _outcomes(
-    lotteries: list[Lottery], outcomes: Sequence[Hashable] | None
+    used: Iterable[Hashable], outcomes: Sequence[Hashable] | None
 ) -> tuple[Hashable, ...]:
-    used = dict.fromkeys(o for lottery in lotteries for o in lottery.outcomes)
+    distinct = dict.fromkeys(used)
     if outcomes is None:
-        if not used:
+        if not distinct:
             return ()
         # Lottery keeps its outcomes in one canonical order; borrow it for all of them.
-        return Lottery(list(used), [Fraction(1, len(used))] * len(used)).outcomes
+        return Lottery(list(distinct), [Fraction(1, len(distinct))] * len(distinct)).outcomes
     names = _distinct(outcomes)
-    missing = [o for o in used if o not in set(names)]
+    known = set(names)
+    missing = [o for o in distinct if o not in known]
     if missing:
         raise DomainError(
             f"outcomes must list every outcome of the lotteries; {missing[0]!r} is not among them"
@@ -303,42 +330,6 @@ def _distinct(outcomes: Sequence[Hashable]) -> tuple[Hashable, ...]:
         twice = next(o for i, o in enumerate(names) if o in names[:i])
         raise DomainError(f"outcomes must differ; {twice!r} is listed twice")
     return names
-
-
-def _pack(
-    lotteries: list[Lottery], outcomes: tuple[Hashable, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return the lotteries' indptr, indices, weights and denominators."""
-    column = {outcome: j for j, outcome in enumerate(outcomes)}
-    sizes = [len(lottery.outcomes) for lottery in lotteries]
-    indptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
-    indices = np.array([column[o] for p in lotteries for o in p.outcomes], dtype=np.int64)
-    if lotteries and not lotteries[0].is_exact:
-        floats = np.array([w for p in lotteries for w in p.weights], dtype=np.float64)
-        return indptr, indices, floats, None
-    numerators: list[int] = []
-    denominators: list[int] = []
-    for lottery in lotteries:
-        exact: list[Fraction] = list(lottery.weights)  # type: ignore[arg-type]
-        scale = math.lcm(*(w.denominator for w in exact))
-        denominators.append(scale)
-        numerators += [w.numerator * (scale // w.denominator) for w in exact]
-    return indptr, indices, whole_numbers(numerators), whole_numbers(denominators)
-
-
-def whole_numbers(values: list[int]) -> np.ndarray:
-    """Return integers as int64 where they fit, as Python integers otherwise.
-
-    Args:
-        values: any integers.
-
-    Returns:
-        A vector.
-    """
-    try:
-        return np.array(values, dtype=np.int64)
-    except OverflowError:
-        return np.array(values, dtype=object)
 
 
 def _relation(relation: Any, num_pairs: int) -> np.ndarray:
