@@ -139,7 +139,7 @@ def recovered_levels(values: tuple[Values, ...], resolution: int) -> tuple[Value
     kind="proved",
     expected="holds",
     mutants={
-        "level 1 to 40 bits instead of exactly": flawed.dyadic_levels,
+        "level 1 to 20 bits instead of exactly": flawed.dyadic_levels,
         "the sign of a rest is dropped": flawed.unsigned_levels,
         "the fraction below is taken": flawed.lower_fraction_levels,
     },

@@ -83,8 +83,8 @@ def _halved(order: DifferenceOrder, v: Any, unit: Any, bits: int) -> Fraction:
 
 
 def dyadic_levels(values: tuple[Values, ...], resolution: int) -> tuple[Values, ...]:
-    """Find ratios to 40 bits: what is left over passes for a lower level."""
-    return _levels_by(values, lambda order, v, unit: _halved(order, v, unit, 40))
+    """Find ratios to 20 bits: what is left over passes for a lower level."""
+    return _levels_by(values, lambda order, v, unit: _halved(order, v, unit, 20))
 
 
 def unsigned_levels(values: tuple[Values, ...], resolution: int) -> tuple[Values, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -134,7 +135,8 @@ def check_events(events: Sequence[str]) -> list[str]:
     for name in names:
         if not isinstance(name, str):
             raise DtypeError(f"an event is a string; given {name!r}")
-        if names.count(name) > 1:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise DomainError(f"each event is named once; {name!r} is given twice")
     return names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -167,7 +168,7 @@ def check_outcomes(outcomes: Sequence[Hashable]) -> list[Any]:
     if not listed:
         raise DomainError("there must be at least one outcome; given none")
     try:
-        repeated = [o for o in set(listed) if listed.count(o) > 1]
+        repeated = [o for o, times in Counter(listed).items() if times > 1]
     except TypeError as error:
         raise DtypeError(f"outcomes must be hashable: {error}; use names or tuples") from error
     if repeated:
