@@ -346,12 +346,14 @@ def test_models_that_are_refused():
 
 def test_environments_that_are_refused():
     class Silent(Corridor):
-        num_objectives = 1
+        reward_space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
 
+    with pytest.raises(UnsupportedError, match="reward_space"):
+        LexQ().fit(Corridor(), 10)
     with pytest.raises(UnsupportedError, match="multiplier"):
         LexQ().fit(Silent(), 10)
     env = ModelEnv(cross(1.0))
-    env.num_objectives = 1
+    env.reward_space = Silent.reward_space
     with pytest.raises(ShapeError):
         LexQ().fit(env, 10)
 

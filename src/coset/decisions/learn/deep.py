@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -198,7 +199,7 @@ def keeper(
     """
     if not settings.num_evaluation:
         return ()
-    if hasattr(env, "step"):
+    if isinstance(env, gymnasium.Env):
         raise DomainError(
             "num_evaluation needs environments of its own; given a single environment; pass a "
             "function that makes one, or num_evaluation=0"

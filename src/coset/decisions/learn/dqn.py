@@ -102,7 +102,7 @@ class LexDQN:
                 with vector rewards as those of `coset.decisions.envs`, discrete actions, all of
                 them allowed, and observations that are numbered or a Box. A truncated step
                 bootstraps.
-            num_steps: of all environments together, ≥ 1.
+            num_steps: of all environments together, ≥ 1; whole updates are taken, at least one.
             generator: source of randomness; None: torch's global one.
             report: told of the figures of each epoch.
 

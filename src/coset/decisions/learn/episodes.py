@@ -10,7 +10,7 @@ import numpy as np
 from coset.core.errors import ShapeError, UnsupportedError
 from coset.decisions.envs.lex_reward import checked_multiplier
 
-__all__ = ["multiplier_of", "vector_of", "walk_environment"]
+__all__ = ["multiplier_of", "num_objectives_of", "vector_of", "walk_environment"]
 
 _PAUSE = 2048
 
@@ -73,6 +73,28 @@ def _take_mask(mask: np.ndarray, state: int, info: dict[str, Any]) -> None:
     given = info.get("action_mask")
     if given is not None:
         mask[state] = np.asarray(given, dtype=np.bool_)
+
+
+def num_objectives_of(env: Any) -> int:
+    """Return the number of objectives of an environment with vector rewards.
+
+    Args:
+        env: the environment.
+
+    Returns:
+        d, the length of its `reward_space`.
+
+    Raises:
+        UnsupportedError: if it has none.
+    """
+    try:
+        space = env.get_wrapper_attr("reward_space")
+    except AttributeError as error:
+        raise UnsupportedError(
+            "the environment must have a reward_space (d,), since its rewards are vectors; wrap it "
+            "by coset.decisions.envs.LexReward or SafetyFirst"
+        ) from error
+    return int(space.shape[0])
 
 
 def vector_of(reward: Any, size: int) -> np.ndarray:

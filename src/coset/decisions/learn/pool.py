@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, DtypeError, UnsupportedError
-from coset.decisions.learn.episodes import multiplier_of, vector_of
+from coset.decisions.learn.episodes import multiplier_of, num_objectives_of, vector_of
 
 __all__ = ["EnvPool", "Episodes", "Steps", "run_episodes"]
 
@@ -73,17 +73,19 @@ class EnvPool:
     ) -> None:
         if num_envs < 1:
             raise DomainError(f"num_envs must be ≥ 1; given {num_envs}")
-        single = hasattr(env, "step") and hasattr(env, "action_space")
-        if not single and not callable(env):
+        if not isinstance(env, gymnasium.Env) and not callable(env):
             raise DtypeError(
                 f"env must be a Gymnasium environment or make one; given {type(env).__name__}"
             )
-        if single and num_envs > 1:
+        if isinstance(env, gymnasium.Env) and num_envs > 1:
             raise DomainError(
                 f"{num_envs} copies need a function that makes an environment; given one "
                 f"environment; pass lambda: gymnasium.make(…), or num_envs=1"
             )
-        self.envs: list[Any] = [env] if single else [env() for _ in range(num_envs)]  # type: ignore[operator]
+        make: Any = env
+        self.envs: list[Any] = (
+            [env] if isinstance(env, gymnasium.Env) else [make() for _ in range(num_envs)]
+        )
         first = self.envs[0]
         self.discrete = isinstance(first.observation_space, gymnasium.spaces.Discrete)
         if not isinstance(first.action_space, gymnasium.spaces.Discrete):
@@ -96,7 +98,7 @@ class EnvPool:
         space = first.observation_space
         self.num_inputs = int(space.n) if self.discrete else int(np.prod(space.shape))
         self.num_actions = int(first.action_space.n)
-        self.num_objectives = int(first.get_wrapper_attr("reward_space").shape[0])
+        self.num_objectives = num_objectives_of(first)
         self._offsets = int(space.start) if self.discrete else 0, int(first.action_space.start)
         size = (len(self.envs), self.num_objectives)
         self._carried = np.broadcast_to(np.eye(size[1]), (*size, size[1])).copy()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,9 +15,6 @@ from coset.core.errors import DomainError, DtypeError, NotConvergedError, ShapeE
 from coset.core.results import Record
 from coset.decisions.learn.selection import checked_slack, kept_actions, lexicographic_argmax
 from coset.decisions.mdp import MDP
-
-if TYPE_CHECKING:
-    import gymnasium
 
 __all__ = ["LexQ", "LexQAgent"]
 
@@ -194,6 +192,7 @@ class LexQ:
 
         Raises:
             DtypeError: if the model is neither, or its spaces are not discrete.
+            UnsupportedError: if the environment has no vector rewards with multipliers.
             DomainError: if a setting does not fit the model.
             ShapeError: if the agent is of another size, or rewards have the wrong shape.
             NotConvergedError: if the values became infinite.
@@ -208,7 +207,7 @@ class LexQ:
         walk: Callable[..., LexQAgent]
         if isinstance(model, MDP):
             walk = self._walk_model
-        elif hasattr(model, "step") and hasattr(model, "action_space"):
+        elif isinstance(model, gymnasium.Env):
             walk = self._walk_env
         else:
             raise DtypeError(
@@ -271,12 +270,10 @@ class LexQ:
     def _walk_env(
         self, env: Any, num_steps: int, agent: Any, fresh: int, progress: Callable[[int], object]
     ) -> LexQAgent:
-        from coset.decisions.learn.episodes import walk_environment
+        from coset.decisions.learn.episodes import num_objectives_of, walk_environment
 
         shape = tuple(int(_discrete(env, name).n) for name in ("observation", "action"))
-        size = int(
-            getattr(env, "num_objectives", 0) or env.get_wrapper_attr("reward_space").shape[0]
-        )
+        size = num_objectives_of(env)
         q, visits = self._tables((shape[0], shape[1]), size, agent)
         mask = np.ones(shape, np.bool_) if agent is None else agent.mask.numpy().copy()
         slack = checked_slack(self.slack, size).numpy()
