@@ -82,6 +82,9 @@ def test_pictures_are_drawn_from_rows(tmp_path):
     (axes,) = curves.axes
     assert len(axes.lines) == 2
     assert axes.get_xscale() == axes.get_yscale() == "log"
+    twice = elicitation_curves(rows + rows, [])  # a grid over the noise repeats exact answers
+    for line, again in zip(axes.lines, twice.axes[0].lines, strict=True):
+        assert line.get_xydata().tolist() == again.get_xydata().tolist()
     intervals = elicitation_intervals(rows, [])
     assert isinstance(intervals, Figure)
     assert [a.get_title().split(",")[0] for a in intervals.axes] == ["bisection", "trisection"]

@@ -34,6 +34,17 @@ def _runs(rows: Rows) -> list[tuple[str, float]]:
     return sorted(found, key=lambda run: (_METHODS.index(run[0]), run[1]))
 
 
+def _run(rows: Rows, method: str, slope: float) -> list[dict[str, Any]]:
+    """Return the rows of one run, of the first seed, each once.
+
+    Exact answers do not depend on the noise, so that a grid over it repeats their rows.
+    """
+    own = [r for r in rows if (r["method"], r["slope"]) == (method, slope)]
+    seed = min(r["seed"] for r in own)
+    once = {(r.get("number"), r["queries"]): r for r in own if r["seed"] == seed}
+    return list(once.values())
+
+
 def elicitation_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
     """Show the median error of a number against the questions that it took.
 
@@ -53,9 +64,7 @@ def elicitation_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
         axes = figure.subplots()
         seen: dict[str, int] = {}
         for method, slope in _runs(curves):
-            own = [r for r in curves if (r["method"], r["slope"]) == (method, slope)]
-            seed = min(r["seed"] for r in own)
-            own = [r for r in own if r["seed"] == seed]
+            own = _run(curves, method, slope)
             line = _LINES[seen.get(method, 0) % len(_LINES)]
             seen[method] = seen.get(method, 0) + 1
             axes.plot(
@@ -93,10 +102,9 @@ def elicitation_intervals(rows: Rows, folders: Sequence[Path]) -> Figure:
         panels = figure.subplots(len(runs), 1, squeeze=False)[:, 0]
         names = sorted({row["number"] for row in steps})
         for axes, (method, slope) in zip(panels, runs.items(), strict=True):
-            own = [r for r in steps if (r["method"], r["slope"]) == (method, slope)]
-            seed = min(r["seed"] for r in own)
+            own = _run(steps, method, slope)
             for place, name in enumerate(names):
-                band = [r for r in own if r["number"] == name and r["seed"] == seed]
+                band = [r for r in own if r["number"] == name]
                 if band:
                     _band(axes, band, COLORS[place % len(COLORS)], name)
             axes.set(ylim=(-1.05, 1.05), ylabel="x / (1 + |x|)")
