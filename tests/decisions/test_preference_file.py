@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coset.core.errors import DomainError, FileFormatError
 from coset.decisions import preference_file
@@ -103,6 +105,26 @@ def test_bad_files_are_refused_with_line_and_field(tmp_path, text, problem):
     with pytest.raises(FileFormatError, match=problem) as caught:
         read(tmp_path, text)
     assert "preferences.csv" in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.text(alphabet=st.sampled_from('ab019.%/+e->=#," \t\r\n\u0000é'), max_size=12),
+            min_size=1,
+            max_size=4,
+        ),
+        max_size=5,
+    )
+)
+def test_any_text_is_read_or_refused_by_name(rows):
+    text = "\n".join(["relation,preferred,other", *(",".join(row) for row in rows)])
+    try:
+        found = preference_file._Reader("text").read(text)
+    except FileFormatError:
+        return
+    assert check(found.preferences).status in ("representable", "refuted")
 
 
 def test_absurd_sizes_are_refused(tmp_path, monkeypatch):

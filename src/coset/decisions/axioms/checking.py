@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from coset.core.errors import DtypeError
 from coset.core.results import Verdict
 from coset.decisions.axioms.certificate import PreferenceCertificate
 from coset.decisions.axioms.exact_records import ExactRecord
@@ -103,6 +104,7 @@ def check(
 
     Raises:
         DomainError: if a lottery is malformed.
+        DtypeError: if a pair is none, or something is given beside `Preferences`.
         UndecidedError: if the exact method runs out of pivots; carries the margin's interval.
 
     Complexity: 100,000 exact preferences over 100 outcomes take a few seconds.
@@ -117,6 +119,11 @@ def check(
     Claims: decisions.C1b, decisions.C3.
     """
     if isinstance(strict, Preferences):
+        if weak or indifferent or outcomes is not None or exact != "auto":
+            raise DtypeError(
+                "Preferences hold their weak and indifferent pairs, outcomes and arithmetic; give "
+                "nothing beside them"
+            )
         preferences = strict
     else:
         preferences = Preferences.from_pairs(strict, weak, indifferent, outcomes, exact)

@@ -98,16 +98,13 @@ class Preferences:
                 sides.append(
                     (index.setdefault(p, len(index)), index.setdefault(q, len(index)), kind)
                 )
-        lotteries = _in_one_arithmetic(list(index), exact)
+        # Weights that differ as floats may be the same decimals.
+        final: dict[Lottery, int] = {}
+        one = [final.setdefault(p, len(final)) for p in _in_one_arithmetic(list(index), exact)]
+        lotteries = list(final)
         names = _outcomes((o for lottery in lotteries for o in lottery.outcomes), outcomes)
-        column = {outcome: j for j, outcome in enumerate(names)}
-        arrays: Any
-        if lotteries and not lotteries[0].is_exact:
-            arrays = pack_floats(lotteries, column)
-        else:
-            exact_ones: list[Any] = [packed(p.outcomes, p.weights) for p in lotteries]  # type: ignore[arg-type]
-            arrays = pack_exact(exact_ones, column)
-        return cls(names, *arrays, *_columns(sides))
+        first, second, kinds = _columns([(one[p], one[q], kind) for p, q, kind in sides])
+        return cls(names, *_pack(lotteries, names), first, second, kinds)
 
     @classmethod
     def from_packed(
@@ -124,7 +121,8 @@ class Preferences:
         """
         names = _outcomes((o for outcomes, _, _ in lotteries for o in outcomes), None)
         column = {outcome: j for j, outcome in enumerate(names)}
-        return cls(names, *pack_exact(lotteries, column), *_columns(sides))
+        first, second, kinds = _columns(sides)
+        return cls(names, *pack_exact(lotteries, column), first, second, kinds)
 
     @classmethod
     def from_arrays(
@@ -298,6 +296,16 @@ def _in_one_arithmetic(lotteries: list[Lottery], exact: bool | str) -> list[Lott
 
 def _as_decimals(lottery: Lottery) -> Lottery:
     return Lottery(lottery.outcomes, [Fraction(repr(w)) for w in lottery.weights])
+
+
+def _pack(
+    lotteries: list[Lottery], outcomes: tuple[Hashable, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    column = {outcome: j for j, outcome in enumerate(outcomes)}
+    if lotteries and not lotteries[0].is_exact:
+        return pack_floats(lotteries, column)
+    exact: list[Any] = list(lotteries)
+    return pack_exact([packed(p.outcomes, p.weights) for p in exact], column)
 
 
 def _columns(sides: Sequence[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
