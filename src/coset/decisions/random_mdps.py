@@ -69,7 +69,9 @@ def random_rational_mdp(
         state: list[list[RationalEvent]] = []
         for a in range(num_actions):
             if a and _chance(0.5, generator):
-                state.append([_vary(event, plain, generator) for event in state[-1]])
+                state.append(
+                    [_vary(event, plain, shared is not None, generator) for event in state[-1]]
+                )
             else:
                 state.append(_events(num_states, num_objectives, plain, shared, generator))
         table.append(state)
@@ -111,16 +113,17 @@ def _matrix(depth: int, diagonal: bool, generator: torch.Generator | None) -> Ma
     return tuple(rows)
 
 
-def _vary(event: RationalEvent, diagonal: bool, generator: torch.Generator | None) -> RationalEvent:
+def _vary(
+    event: RationalEvent, diagonal: bool, shared: bool, generator: torch.Generator | None
+) -> RationalEvent:
     """Return an event equal in the first objective, with other rewards and rows below it."""
     depth = len(event.reward)
     rest = [_pick((0, 0, 1, 2), generator) for _ in range(depth - 1)]
     rows: list[Vector] = [event.multiplier[0]]
+    drawn = _matrix(depth, diagonal, generator)
     for i in range(1, depth):
-        row = event.multiplier[i]
-        if any(row) and not diagonal:
-            row = (*[_pick(_BELOW, generator) for _ in range(i)], *row[i:])
-        rows.append(row)
+        ends = not any(event.multiplier[i])
+        rows.append(event.multiplier[i] if ends or shared else drawn[i])
     return RationalEvent(event.successor, event.probability, (event.reward[0], *rest), tuple(rows))
 
 
