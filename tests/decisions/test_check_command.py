@@ -109,6 +109,16 @@ def test_foreign_text_cannot_steer_the_terminal(capsys, tmp_path):
     assert "[red]a\\x1b[2J" in out
 
 
+def test_a_large_file_shows_how_far_it_is(capsys, tmp_path):
+    path = tmp_path / "many.csv"
+    lines = [f">,1/3 a{i % 7} + 2/3 b,b,{'x' * 400}" for i in range(2700)]
+    path.write_text("\n".join(["relation,preferred,other,note", *lines]))
+    assert check(path, json=True) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["num_preferences"] == 2700
+    assert "check many.csv: 2701/2701 lines" in captured.err
+
+
 def test_an_empty_file_of_preferences(capsys, tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("relation,preferred,other\n")

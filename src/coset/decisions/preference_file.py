@@ -23,6 +23,7 @@ import csv
 import functools
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,6 +50,7 @@ _MAX_ROWS = 1_000_000
 _MAX_OUTCOMES = 2000
 _MAX_TERMS = 2000
 _MAX_NAME = 200
+_TOLD_EVERY = 2000
 _REQUIRED = ("relation", "preferred", "other")
 _OPTIONAL = ("count", "note")
 _SIGNS = {
@@ -79,11 +81,14 @@ class PreferenceFile:
     notes: tuple[str, ...]
 
 
-def read_preferences(path: Path) -> PreferenceFile:
+def read_preferences(
+    path: Path, *, progress: Callable[[int, int], None] | None = None
+) -> PreferenceFile:
     """Read preferences from a CSV file.
 
     Args:
         path: a file of at most 64 MiB, in UTF-8, as this module describes.
+        progress: told now and then how many lines are read, and how many there are.
 
     Returns:
         The preferences with their lines.
@@ -104,7 +109,7 @@ def read_preferences(path: Path) -> PreferenceFile:
         raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path} must be UTF-8 text; byte {error.start} is not") from error
-    return _Reader(str(path)).read(text)
+    return _Reader(str(path)).read(text, progress)
 
 
 class _Reader:
@@ -117,12 +122,15 @@ class _Reader:
         self.counts: list[int] = []
         self.notes: list[str] = []
 
-    def read(self, text: str) -> PreferenceFile:
+    def read(self, text: str, progress: Callable[[int, int], None] | None = None) -> PreferenceFile:
         # Universal newlines: a CSV's own reader takes care of those inside quotes.
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         header: list[str] | None = None
+        total = text.count("\n") + 1 if progress else 0
         try:
-            for row in rows:
+            for number, row in enumerate(rows):
+                if progress is not None and number % _TOLD_EVERY == 0:
+                    progress(rows.line_num, total)
                 if not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#"):
                     continue
                 if header is None:

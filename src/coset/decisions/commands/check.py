@@ -13,6 +13,7 @@ from rich.markup import escape
 from coset.core.errors import ConfigError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
+from coset.lab.progress import Progress
 
 if TYPE_CHECKING:
     from coset.decisions.axioms.checking import Report
@@ -24,6 +25,8 @@ __all__ = ["check"]
 _SIGNS = {"strict": "≻", "weak": "≿", "indifferent": "≈"}
 _SHOWN = 40  # outcomes and preferences listed in the terminal
 _EXTREME = 1000
+# A file from which on reading and checking takes seconds.
+_LARGE = 2**20
 _DIGITS = 60
 
 
@@ -42,8 +45,8 @@ def check(
     terms such as "1/2 win + 1/2 nothing"; decimals, fractions and percentages are read exactly.
 
     Preferences that have a utility: exit code 0, and the utility is listed. Preferences that
-    contradict each other: exit code 1, with the fewest that do, the compound lottery that is
-    preferred to itself, and the trades that cost money and change nothing.
+    contradict each other: exit code 1, with some that do, all of them needed, the compound lottery
+    that is preferred to itself, and the trades that cost money and change nothing.
 
     Example: coset decisions check examples/preferences/allais.csv
 
@@ -54,22 +57,35 @@ def check(
         false_alarm: with --noisy, how often a true utility may be rejected.
         json: print JSON.
     """
-    from coset.decisions.axioms.checking import check as check_preferences
-    from coset.decisions.preference_file import read_preferences
-
     price = _fee(fee)
-    data = read_preferences(file)
     if noisy:
         from coset.decisions.commands.check_noisy import check_noisy
+        from coset.decisions.preference_file import read_preferences
 
-        return check_noisy(file, data, false_alarm, json)
-    found = check_preferences(data.preferences)
+        return check_noisy(file, read_preferences(file), false_alarm, json)
+    data, found = _read_and_check(file)
     report = _describe(file, data, found, price)
     if json:
         print(dump_json(report), end="")
     else:
         _print(report, found, price)
     return 0 if found.status == "representable" else 1
+
+
+def _read_and_check(file: Path) -> tuple[PreferenceFile, Report]:
+    """Read and judge the preferences; show progress if that takes its time."""
+    from coset.decisions.axioms.checking import check as check_preferences
+    from coset.decisions.preference_file import read_preferences
+
+    if not file.is_file() or file.stat().st_size < _LARGE:
+        data = read_preferences(file)
+        return data, check_preferences(data.preferences)
+    with Progress(f"check {printable(file.name)}", 1, unit="lines") as progress:
+        data = read_preferences(
+            file, progress=lambda done, total: progress.update(done, total, "reading")
+        )
+        progress.update(progress.total, note="looking for a utility")
+        return data, check_preferences(data.preferences)
 
 
 def _fee(text: str) -> Fraction:
