@@ -29,6 +29,8 @@ StopRule = Literal["span", "weighted", "sup", "residual"]
 _PATIENCE = 20
 # Sweeps in place that leave more than this share of the change turn around.
 _SLOW = 0.7
+# From so many gathers a sweep on the values are float32 at first: twice as many fit into a cache.
+_LARGE = 1_000_000
 # The most sweeps of one policy between improvements.
 _EVALUATIONS = 20
 
@@ -71,7 +73,7 @@ def iterate(
     weights: Tensor | None = None,
     factors: tuple[float, float] | None = None,
     start: Tensor | None = None,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
     backend: str = "auto",
 ) -> Iterated:
     """Sweep until |value − V*| ≤ tol · w.
@@ -94,7 +96,9 @@ def iterate(
         weights: (S,) w > 0, for instance those of `transience`; 1 by default.
         factors: (c₋, c₊) if they are known; else one more pass finds them.
         start: (S,) V at the start; 0 by default.
-        dtype: float64 or float32, of the values between sweeps.
+        dtype: float64 or float32, of the values between sweeps; what is returned and proved is
+            float64, and so are all values once float32 has no more to give. By default float32
+            where there are more than a million gathers to a sweep.
         backend: "auto", "numba" or "eager".
 
     Returns:
@@ -110,6 +114,8 @@ def iterate(
 
     Claims: decisions.C17.
     """
+    if dtype is None:
+        dtype = torch.float32 if level.successor.numel() > _LARGE else torch.float64
     _check(level, tol, max_iter, method, stop, dtype)
     run = _Run(level, weights, factors, start, dtype, resolve_backend(backend, _device(level)))
     if stop != "residual" and not run.factors[1] < 1:
@@ -163,7 +169,7 @@ class _Run:
         self.sweeper = make_sweeper(level, self.norm, self.active, backend)
         self.factors = factors or self.sweeper.factors()
         self.sequential = backend == "numba" and torch.get_num_threads() == 1
-        self.at_zero = start is None
+        self.at_zero = start is None or not bool(start.any())
         self.value = self._started(start, dtype)
         self.out = self.value
         self.iterations = 0

@@ -6,19 +6,18 @@ actions are; `norm` is empty or holds the weights by which δ is divided. Maxima
 they compile to selections: a branch that waits for a random read stops all reads behind it.
 """
 
-# mypy: disable-error-code="no-untyped-def, call-arg, assignment"
+# mypy: disable-error-code="no-untyped-def, assignment"
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from coset.decisions.kernels.prefetch import prefetch
-
 __all__ = ["choose", "evaluate", "first_sweep", "improve", "row_extremes"]
 
-# Gathers of so many states ahead are asked for while this one is summed.
-_AHEAD = 8
+# Added to the value of an action that is not allowed, and of one that is. A selection there would
+# make a branch of the maximum behind it, which costs more than all sums.
+_PENALTY = np.array([-np.inf, 0.0])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -34,10 +33,11 @@ def _moved(successor, weight, value, s, a, num):
 def improve(level, allowed, scale, value, out, norm, backward, first, last, actions, branches):
     """Write TV for the states first … last − 1; `out` may be `value` (Gauss–Seidel).
 
-    `level`: (successor, weight, reward); `backward`: take the states from the last to the first;
-    `actions`, `branches`: tuples of A and K elements by whose lengths the loops are unrolled, or
-    empty ones. Returns the least and the greatest δ (inf and −inf if no state has an action), the
-    greatest |TV|, and the mean of δ weighted by the place of the state in the sweep, 0 … 1.
+    `level`: (successor, weight, reward); `allowed`: `None` if all actions are; `backward`: take the
+    states from the last to the first; `actions`, `branches`: tuples of A and K elements by whose
+    lengths the loops are unrolled, or empty ones. Returns the least and the greatest δ (inf and
+    −inf if no state has an action), the greatest |TV|, and the mean of δ weighted by the place of
+    the state in the sweep, 0 … 1.
     """
     successor, weight, reward = level
     num_actions = len(actions) if len(actions) else successor.shape[1]
@@ -46,17 +46,12 @@ def improve(level, allowed, scale, value, out, norm, backward, first, last, acti
     step = -1 if backward else 1
     for place in range(last - first):
         s = (last - 1 if backward else first) + step * place
-        if len(branches):
-            ahead = min(max(s + step * _AHEAD, first), last - 1)
-            for a in range(num_actions):
-                for k in range(num):
-                    prefetch(value, np.uint64(np.uint32(successor[ahead, a, k])))
         best = -np.inf
         for a in range(num_actions):
             total = _moved(successor, weight, value, s, a, num)
             q = np.float64(reward[s, a]) + scale * total
-            if allowed.size:
-                q = q if allowed[s, a] else -np.inf
+            if allowed is not None:
+                q += _PENALTY[np.uint8(allowed[s, a])]
             best = q if q > best else best
         if best == -np.inf:
             out[s] = 0

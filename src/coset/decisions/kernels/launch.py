@@ -119,7 +119,8 @@ class LevelArrays:
         from coset.decisions.kernels import cpu
 
         kernel: Any = cpu.improve
-        arguments = (self.level, self.allowed, self.scale, value.numpy(), out.numpy(), self.norm)
+        allowed = self.allowed if self.allowed.size else None
+        arguments = (self.level, allowed, self.scale, value.numpy(), out.numpy(), self.norm)
         tuples = self.unrolled
         gathers = 0 if value is out else self.num_gathers
         parts = run_shares(
