@@ -19,7 +19,7 @@ from coset.decisions.mdp import MDP
 from coset.decisions.pair_problem import multiplies, with_full_rows
 from coset.decisions.scalar import LevelMethod, solve_level
 from coset.decisions.solution import MDPSolution, TieStatus
-from coset.decisions.ties import TieRule, carried_error, decide_ties
+from coset.decisions.ties import TieLedger, TieRule, carried_error, decide_ties
 from coset.decisions.transience import transience
 from coset.decisions.undiscounted import LevelValues, solve_undiscounted
 
@@ -52,11 +52,8 @@ class SolveOptions:
 class _Progress:
     """What is known after some levels."""
 
-    allowed: Tensor
-    lost_at: Tensor
-    loss: Tensor
+    ledger: TieLedger
     value: Tensor
-    tie_status: Tensor
     errors: list[Tensor | float] = field(default_factory=list)
     bounds: list[float] = field(default_factory=list)
     proofs: list[LevelProof] = field(default_factory=list)
@@ -122,35 +119,26 @@ def solve_lexicographic(mdp: MDP, options: SolveOptions) -> MDPSolution:
 
     Claims: decisions.C8.
     """
-    depth = mdp.num_objectives
-    exists = mdp.allowed
-    progress = _Progress(
-        allowed=exists.clone(),
-        lost_at=torch.where(exists, depth, -1).to(torch.int8),
-        loss=torch.zeros(exists.shape, dtype=torch.float64, device=exists.device),
-        value=torch.zeros(mdp.num_states, depth, dtype=torch.float64, device=exists.device),
-        tie_status=torch.full(
-            (mdp.num_states, depth), TieStatus.NONE, dtype=torch.int8, device=exists.device
-        ),
-    )
+    depth, device = mdp.num_objectives, mdp.allowed.device
+    ledger = TieLedger.of(mdp)
+    value = torch.zeros(mdp.num_states, depth, dtype=torch.float64, device=device)
+    progress = _Progress(ledger, value)
     for index in range(depth):
         _advance(mdp, index, options, progress)
-    policy = admissible_policy(progress.allowed, progress.traps)
-    certificate = PolicyCertificate(
-        mdp, progress.value, policy, progress.lost_at, tuple(progress.proofs)
-    )
+    policy = admissible_policy(progress.ledger.allowed, progress.traps)
+    certificate = PolicyCertificate(mdp, value, policy, ledger.lost_at, tuple(progress.proofs))
     return MDPSolution(
-        value=progress.value,
+        value=value,
         status=progress.status,
         advice="; ".join(progress.advice),
         error_bound=max(progress.bounds),
         certificate=certificate,
         iterations=progress.iterations,
         policy=policy,
-        tie_set=progress.allowed,
-        tie_status=progress.tie_status,
-        lost_at=progress.lost_at,
-        loss=progress.loss,
+        tie_set=ledger.allowed,
+        tie_status=ledger.tie_status,
+        lost_at=ledger.lost_at,
+        loss=ledger.loss,
         level_bounds=tuple(progress.bounds),
     )
 
@@ -160,7 +148,7 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
     solved = _solve(mdp, index, options, progress)
     slack = 0.0 if options.slack is None else options.slack[index]
     tolerance = _TIE_TOLERANCE * _scale(mdp, index, solved) if options.ties == "tol" else 0.0
-    decision = decide_ties(
+    decide_ties(
         mdp,
         index,
         solved.level,
@@ -168,16 +156,12 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
         solved.error,
         solved.reward_error,
         TieRule(tolerance, slack),
+        progress.ledger,
         solved.equal,
     )
     if options.ties == "strict":
-        _refuse_assumed(decision.status, index)
-    lost = progress.allowed & ~decision.kept
-    progress.lost_at[lost] = index
-    progress.loss[lost] = decision.loss[lost]
-    progress.allowed = decision.kept
+        _refuse_assumed(progress.ledger.tie_status[:, index], index)
     progress.value[:, index] = solved.value
-    progress.tie_status[:, index] = decision.status
     progress.errors.append(solved.error)
     progress.proofs.append(solved.proof())
     error = solved.error
@@ -190,7 +174,7 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
             progress.traps.append(trap)
     if progress.traps:
         # Refuses if those that survive cannot attain the levels above.
-        admissible_policy(progress.allowed, progress.traps)
+        admissible_policy(progress.ledger.allowed, progress.traps)
 
 
 def _scale(mdp: MDP, index: int, solved: _Level) -> float:
@@ -212,7 +196,7 @@ def _refuse_assumed(status: Tensor, index: int) -> None:
 
 
 def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> _Level:
-    level = mdp.level(index, progress.value[:, :index], progress.allowed)
+    level = mdp.level(index, progress.value[:, :index], progress.ledger.allowed)
     reward_error = carried_error(mdp, index, progress.errors)
     found = transience(level)
     if found.holds or multiplies(level):

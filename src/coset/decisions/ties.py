@@ -14,7 +14,7 @@ from coset.decisions.mdp import MDP
 from coset.decisions.solution import TieStatus
 from coset.decisions.transience import spread
 
-__all__ = ["TieDecision", "TieRule", "action_values", "carried_error", "decide_ties"]
+__all__ = ["TieLedger", "TieRule", "action_values", "carried_error", "decide_ties"]
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,39 @@ class TieRule:
 
 
 @dataclass(frozen=True, eq=False)
-class TieDecision:
-    """Who survives a level.
+class TieLedger:
+    """Who survives so far, and where the others lost; written in place.
 
     Attributes:
-        kept: (S, A) bool.
-        loss: (S, A) float64, best minus own action value where an action lost; 0 elsewhere.
-        status: (S,) int8, `TieStatus`.
+        allowed: (S, A) bool.
+        lost_at: (S, A) int8, as in `MDPSolution`.
+        loss: (S, A) float64.
+        tie_status: (S, d) int8.
     """
 
-    kept: Tensor
+    allowed: Tensor
+    lost_at: Tensor
     loss: Tensor
-    status: Tensor
+    tie_status: Tensor
+
+    @classmethod
+    def of(cls, mdp: MDP) -> TieLedger:
+        """Return the ledger before any level: every action that exists survives.
+
+        Args:
+            mdp: the process.
+
+        Returns:
+            The ledger.
+        """
+        exists, depth = mdp.allowed, mdp.num_objectives
+        none = torch.full((mdp.num_states, depth), TieStatus.NONE, dtype=torch.int8)
+        return cls(
+            allowed=exists.clone(),
+            lost_at=exists * torch.tensor(depth + 1, dtype=torch.int8) - 1,
+            loss=torch.zeros(exists.shape, dtype=torch.float64, device=exists.device),
+            tie_status=none.to(exists.device),
+        )
 
 
 def decide_ties(
@@ -54,9 +75,10 @@ def decide_ties(
     error: Tensor | float,
     reward_error: Tensor | float,
     rule: TieRule,
+    ledger: TieLedger,
     equal: Tensor | None = None,
-) -> TieDecision:
-    """Decide who survives a level, with bounds on every action value.
+) -> None:
+    """Decide who survives a level, with bounds on every action value, and write it down.
 
     An action loses if its upper bound is below the lower bound of another one, and by more than
     the rule tolerates. Survivors are a proved tie if they are the same action twice (the same
@@ -71,33 +93,28 @@ def decide_ties(
         error: proved bound on |value − V*|: (S,), or one number for all.
         reward_error: proved bound on the reward of the level: (S, A), or one number.
         rule: what to tolerate.
+        ledger: where to write.
         equal: (S, A) bool, actions known to attain the best value of their state exactly.
-
-    Returns:
-        The decision.
 
     Complexity: one or two sweeps; temporaries of `BLOCK` states.
 
     Claims: decisions.C8.
     """
-    shape, device = level.allowed.shape, level.allowed.device
-    kept = torch.zeros(shape, dtype=torch.bool, device=device)
-    loss = torch.zeros(shape, dtype=torch.float64, device=device)
-    status = torch.full((shape[0],), TieStatus.NONE, dtype=torch.int8, device=device)
-    for start in range(0, shape[0], BLOCK):
+    for start in range(0, level.num_states, BLOCK):
         rows = slice(start, start + BLOCK)
         q, radius = action_values(level, rows, value, error, reward_error)
         mine = level.allowed[rows]
         sure = (q - radius).masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
         best = q.masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
-        lost = (q + radius < sure) & (best - q > max(rule.tolerance, rule.slack))
+        lost = mine & (q + radius < sure) & (best - q > rule.tolerance)
         if rule.slack > 0:
-            lost = best - q > rule.slack
+            lost = mine & (best - q > rule.slack)
         survivors = mine & ~lost
-        kept[rows] = survivors
-        loss[rows] = torch.where(mine & lost, best - q, torch.zeros_like(q))
+        ledger.allowed[rows] = survivors
+        ledger.lost_at[rows] = ledger.lost_at[rows].masked_fill(lost, index)
+        ledger.loss[rows] = torch.where(lost, best - q, ledger.loss[rows])
         count = survivors.sum(1)
-        here = torch.where(count > 1, TieStatus.ASSUMED, TieStatus.UNIQUE).to(torch.int8)
+        status = torch.where(count > 1, TieStatus.ASSUMED, TieStatus.UNIQUE).to(torch.int8)
         several = torch.nonzero(count > 1).flatten()
         if len(several):
             exact = _free_of_error(mdp, level, start + several, reward_error)
@@ -106,10 +123,8 @@ def decide_ties(
             same = _same_events(mdp, index, start + several, survivors[several])
             left = survivors[several]
             proved = (exact | ~left).all(1) | (known | ~left).all(1) | same
-            here[several[proved]] = TieStatus.PROVED
-        here[count == 0] = TieStatus.NONE
-        status[rows] = here
-    return TieDecision(kept, loss, status)
+            status[several[proved]] = TieStatus.PROVED
+        ledger.tie_status[rows, index] = status.masked_fill(count == 0, TieStatus.NONE)
 
 
 def action_values(
