@@ -18,7 +18,15 @@ from coset.decisions.mdp import MDP
 from coset.decisions.policy_iteration import policy_reward
 from coset.decisions.policy_kernel import PolicyKernel, perron_vector
 
-__all__ = ["PolicyValue", "evaluate", "evaluate_level", "reaching", "signed_level"]
+__all__ = [
+    "PolicyValue",
+    "checked_policy",
+    "evaluate",
+    "evaluate_level",
+    "not_transient",
+    "reaching",
+    "signed_level",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +73,7 @@ def evaluate(mdp: MDP, policy: Any) -> Tensor:
         >>> evaluate(mdp, [0, 0]).flatten().tolist()
         [4.0, 1.5]
     """
-    chosen = _policy(mdp, policy)
+    chosen = checked_policy(mdp, policy)
     value = torch.zeros(
         mdp.num_states, mdp.num_objectives, dtype=torch.float64, device=mdp.successor.device
     )
@@ -90,7 +98,19 @@ def signed_level(mdp: MDP) -> ScalarLevel:
     return ScalarLevel(mdp.successor, weight, mdp.expected_reward(0), mdp.allowed)
 
 
-def _policy(mdp: MDP, policy: Any) -> Tensor:
+def checked_policy(mdp: MDP, policy: Any) -> Tensor:
+    """Return a policy in the form that levels take, or say what is wrong with it.
+
+    Args:
+        mdp: the process.
+        policy: as in `evaluate`.
+
+    Returns:
+        (S,) int64, −1 at terminal states; or (S, A) float64, 0 at terminal states.
+
+    Raises:
+        ShapeError, DtypeError, DomainError: if it is none of this process.
+    """
     given = torch.as_tensor(policy).to(mdp.successor.device)
     live = mdp.allowed.any(1)
     if given.shape == (mdp.num_states,):
@@ -145,7 +165,7 @@ def evaluate_level(level: ScalarLevel, policy: Tensor) -> PolicyValue:
     part = kernel.restrict(collecting)
     weights = part.lifetimes()
     if weights is None:
-        raise _not_transient(part, collecting, policy)
+        raise not_transient(part, collecting, policy)
     states = torch.from_numpy(np.nonzero(collecting)[0]).to(reward.device)
     right = reward[states]
     found = part.solve(right)
@@ -196,7 +216,17 @@ def _error(part: PolicyKernel, value: Tensor, right: Tensor, weights: Tensor) ->
     return torch.from_numpy(w * (float((left / w).max()) / (1 - factor))).to(value.device)
 
 
-def _not_transient(part: PolicyKernel, states: np.ndarray, policy: Tensor) -> NotTransientError:
+def not_transient(part: PolicyKernel, states: np.ndarray, policy: Tensor) -> NotTransientError:
+    """Return the error that names where a policy's multipliers do not die out.
+
+    Args:
+        part: its kernel among some states.
+        states: (S,) bool, which.
+        policy: (S,) int64 or (S, A) float64.
+
+    Returns:
+        The error, to be raised.
+    """
     vector, radius = perron_vector(part)
     numbers = np.nonzero(states)[0][(vector > 0).cpu().numpy()].tolist()
     shown = ", ".join(str(s) for s in numbers[:8]) + (" …" if len(numbers) > 8 else "")

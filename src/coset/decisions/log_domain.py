@@ -74,13 +74,20 @@ class LogProblem:
     def backup(self, value: Tensor) -> Tensor:
         """Return the best certainty equivalent of each state.
 
+        Where no reward is positive the result is rounded upwards and never above what it was:
+        sweeps from 0 then stay above the optimum, since the operator is monotone.
+
         Args:
             value: (S,) float64, C.
 
         Returns:
             (S,) float64, 0 where the process has ended.
         """
-        return torch.where(self.active, self.action_values(value).amax(1), 0.0)
+        best = torch.where(self.active, self.action_values(value).amax(1), 0.0)
+        if not self.nonpositive:
+            return best
+        lift = self._rounding(value) / abs(self.beta)
+        return torch.minimum(value, best + lift * self.active)
 
     def greedy(self, value: Tensor) -> Tensor:
         """Return the first best action of each state.
@@ -95,7 +102,7 @@ class LogProblem:
         policy[~self.active] = -1
         return policy
 
-    def bounds(self, value: Tensor, policy: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
+    def bounds(self, value: Tensor, policy: Tensor) -> tuple[Tensor, Tensor]:
         """Return bounds on the optimal certainty equivalents.
 
         From below, what a policy is worth. From above, sweeps from 0 where no reward is positive,
@@ -104,7 +111,6 @@ class LogProblem:
         Args:
             value: (S,) float64: the sweeps from 0.
             policy: (S,) int64.
-            sweeps: how many sweeps.
 
         Returns:
             (lower, upper), each (S,) float64; lower is −∞ if the policy has no worth.
@@ -115,10 +121,7 @@ class LogProblem:
         """
         lower = self._worth(value, policy)
         if self.nonpositive:
-            # Sweeps do not enlarge errors in the sup norm: each adds its own rounding.
-            slack = sweeps * self._rounding(value) / abs(self.beta)
-            upper = torch.where(self.active, (value + slack).clamp(max=0.0), 0.0)
-            return lower, torch.maximum(upper, lower)
+            return torch.minimum(lower, value), value
         upper = self._upper(value)
         return lower, torch.maximum(upper, lower)
 

@@ -6,9 +6,12 @@ These are the negative models of dynamic programming (costs, undiscounted or wit
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from coset.core.numerics import EPSILON
 from coset.decisions.errors import NotTransientError
 from coset.decisions.evaluation import evaluate_level
 from coset.decisions.level import ScalarLevel
@@ -51,27 +54,38 @@ def nonpositive_bounds(
     """
     zeros = torch.zeros(level.num_states, dtype=torch.float64, device=level.reward.device)
     upper, lower = zeros, torch.where(level.active, -torch.inf, zeros)
-    policy = greedy_policy(level, upper)
-    slack = zeros
-    done, check = 0, 16
+    policy, lift = greedy_policy(level, upper), _rounding(level)
+    done, check, gap = 0, 16, math.inf
     while done < max_iter:
         for _ in range(min(check, max_iter - done)):
-            upper = torch.minimum(upper, level.backup(upper))
+            # Rounded upwards, each sweep stays above the true one: T is monotone.
+            most = lift * (1 + float(upper.abs().max()))
+            upper = torch.minimum(upper, level.backup(upper) + most * level.active)
             done += 1
         found = greedy_policy(level, upper)
-        try:
-            worth = evaluate_level(level, found)
-        except NotTransientError:
-            worth = None
-        if worth is not None:
-            below = worth.value - worth.error
-            if float(below.sum()) >= float(lower.sum()):
-                policy, lower = found, torch.maximum(lower, below)
-        # Sweeps round: upper may be too low by a few units of its size each.
-        slack = upper.abs().max() * done * 2.0**-52 + zeros
-        if float((upper + slack - lower).max()) <= tol:
-            break
-        if bool((upper <= lower).all()):
+        below = _worth(level, found)
+        if float(below.sum()) >= float(lower.sum()):
+            policy, lower = found, torch.maximum(lower, below)
+        before, gap = gap, float((upper - lower).max())
+        # Sweeps that bring nothing more are at the limit of float64.
+        if gap <= tol or (math.isfinite(gap) and gap > 0.99 * before):
             break
         check = min(2 * check, 4096)
-    return lower, torch.where(level.active, upper + slack, zeros), policy, done
+    return torch.minimum(lower, upper), upper, policy, done
+
+
+def _worth(level: ScalarLevel, policy: Tensor) -> Tensor:
+    """Return a lower bound on the value of a policy, −∞ if it has none."""
+    try:
+        found = evaluate_level(level, policy)
+    except NotTransientError:
+        return torch.where(level.active, -torch.inf, 0.0).double()
+    return found.value - found.error
+
+
+def _rounding(level: ScalarLevel) -> float:
+    """Return what float64 may lose in a backup of values up to 1, and in its reward."""
+    sums = torch.where(level.allowed, level.row_sums(), 0.0)
+    reward = torch.where(level.allowed, level.reward.abs(), 0.0)
+    largest = float(reward.max()) + float(sums.max())
+    return (level.weight.shape[2] + 4) * EPSILON["float64"] * largest

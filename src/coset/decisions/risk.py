@@ -160,8 +160,9 @@ def solve_risk_sensitive(
         max_iter: the most sweeps.
 
     Returns:
-        Certainty equivalents, policy, proved error; status `MAX_ITERATIONS` if the bounds did not
-        meet: the error is infinite where no policy was met whose worth is finite.
+        Certainty equivalents, policy, proved error; status `STALLED` if float64 cannot prove the
+        error asked for, `MAX_ITERATIONS` if the bounds did not meet: the error is infinite where no
+        policy was met whose worth is finite.
 
     Raises:
         NotTransientError: if some reward is positive and multipliers do not die out under some
@@ -188,28 +189,30 @@ def solve_risk_sensitive(
     problem = LogProblem(mdp, beta)
     value = torch.zeros(mdp.num_states, dtype=torch.float64, device=mdp.successor.device)
     lower, upper = torch.where(problem.active, -torch.inf, value), value
-    policy, done, check = problem.greedy(value), 0, 16
+    policy, done, check, gap = problem.greedy(value), 0, 16, math.inf
     while done < max_iter:
         for _ in range(min(check, max_iter - done)):
             value = problem.backup(value)
             done += 1
         policy = problem.greedy(value)
-        lower, upper = problem.bounds(value, policy, done)
-        if float((upper - lower).max()) <= 2 * tol:
+        lower, upper = problem.bounds(value, policy)
+        before, gap = gap, 0.5 * float((upper - lower).max())
+        # Sweeps that bring nothing more are at the limit of float64.
+        if gap <= tol or (math.isfinite(gap) and gap > 0.99 * before):
             break
         check = min(2 * check, 4096)
-    gap = 0.5 * float((upper - lower).max())
-    solved = gap <= tol
     middle = torch.where(torch.isfinite(lower), 0.5 * (lower + upper), upper)
-    return RiskSolution(
-        middle,
-        Status.SOLVED if solved else Status.MAX_ITERATIONS,
-        "" if solved else f"the bounds are {2 * gap:.3g} apart; raise max_iter, or lower |beta|",
-        gap,
-        None,
-        done,
-        policy,
-    )
+    status, advice = _ending(gap, tol, done < max_iter)
+    return RiskSolution(middle, status, advice, gap, None, done, policy)
+
+
+def _ending(gap: float, tol: float, stalled: bool) -> tuple[Status, str]:
+    if gap <= tol:
+        return Status.SOLVED, ""
+    apart = f"the proved error is {gap:.3g}, asked for was {tol:.3g}; "
+    if stalled:
+        return Status.STALLED, apart + "float64 can prove no less: raise tol"
+    return Status.MAX_ITERATIONS, apart + "raise max_iter, or lower |beta|"
 
 
 def _expected_total(mdp: MDP, tol: float, max_iter: int) -> RiskSolution:

@@ -90,6 +90,9 @@ def solve_level(
         ([4.0], True)
     """
     _check(level, method, tol, start)
+    if not bool(level.active.any()):
+        zeros = torch.zeros(level.num_states, dtype=torch.float64, device=level.reward.device)
+        return _finished(ValueBounds(zeros, zeros, 0.0, 0.0), tol, 0, max_iter, "auto")
     contracting = _contracting(level, weights, factors)
     if contracting is None:
         return _from_costs(level, tol, max_iter)

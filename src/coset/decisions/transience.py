@@ -65,6 +65,8 @@ class TransienceWitness(Witness):
             Whether the policy is allowed and the inequality holds with ρ ≥ 1.
         """
         level = level_of(model, 0)
+        if self.policy.shape != (level.num_states,):
+            return False
         live = self.policy >= 0
         rows = torch.arange(level.num_states)[live]
         if not bool(level.allowed[rows, self.policy[live]].all()):
