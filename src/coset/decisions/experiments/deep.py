@@ -65,6 +65,7 @@ _METHODS = ("lexicographic-ppo", "lexicographic-dqn", "upright-ppo")
     },
     claims=("decisions.C15",),
     figures=("coset.decisions.figures:deep_curves",),
+    cost={"smoke": 5.0, "cpu": 70.0, "paper": 2000.0},
 )
 def deep(config: DeepConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Train one agent, and evaluate its greedy policy on fresh episodes.
@@ -174,6 +175,7 @@ def _trained(config: DeepConfig, total: int, generator: torch.Generator, report:
         num_passes=6,
         num_evaluation=config.num_evaluation,
         evaluate_every=8,
+        multiplier_start=1.0,
         multiplier_rate=2.0,
         multiplier_limit=10.0,
     )

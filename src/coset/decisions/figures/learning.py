@@ -98,9 +98,10 @@ def deep_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
         for place, method in enumerate(methods):
             _curves(upper, [row for row in rows if row["method"] == method], place)
         upper.set_xlabel("environment steps")
-        upper.set_ylabel("steps of a training episode")
+        upper.set_ylabel("steps an episode")
         upper.set_title("CartPole: |x| < 1 first, then upright")
-        upper.legend()
+        upper.set_ylim(bottom=0)
+        upper.legend(fontsize=9, loc="upper left")
         _bars(lower, outcomes, methods)
     return figure
 
@@ -125,12 +126,12 @@ def _bars(axes: Axes, outcomes: Rows, methods: Sequence[str]) -> None:
     for line, row in enumerate(ordered):
         color = COLORS[methods.index(row["method"])]
         share = row["unsafe_share"]
-        axes.barh(line, share, color=color, alpha=0.6, height=0.7)
-        text = f"{share:.0%} unsafe, {row['mean_length']:.0f} steps"
-        axes.text(max(share, 0.0) + 0.01, line, text, va="center", fontsize=10)
-    labels = [f"{_NAMES[row['method']]}, seed {row['seed']}" for row in ordered]
-    axes.set_yticks(range(len(ordered)), labels, fontsize=9)
+        axes.barh(line, share, color=color, alpha=0.45, height=0.7)
+        name = f"{_NAMES[row['method']]}, seed {row['seed']}"
+        text = f"{name}: {share:.0%} unsafe, {row['mean_length']:.0f} steps"
+        axes.text(0.01, line, text, va="center", fontsize=10)
+    axes.set_yticks([])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share of evaluated episodes with |x| ≥ 1")
+    axes.set_xlabel("unsafe share of evaluated episodes")
