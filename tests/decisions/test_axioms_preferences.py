@@ -138,3 +138,16 @@ def test_nothing_is_given_beside_preferences():
     for options in ({"weak": [("b", "a")]}, {"outcomes": ["a", "b"]}, {"exact": False}):
         with pytest.raises(DtypeError, match="beside"):
             check(data, **options)
+
+
+def test_margins_beyond_floats_are_exact():
+    epsilon = F(1, 10**400)
+    data = [("good", "mild"), ("mild", {"good": 1 - epsilon, "dead": epsilon})]
+    report = check(data)
+    assert report.margin == epsilon
+    assert "10^-400" in report.reason
+    assert report.certificate.verify()
+    assert "10^-400" in report.certificate.explain()
+    assert explains(Preferences.from_pairs(data), report.utility)
+    refuted = check([*data, ({"good": 1 - epsilon, "dead": epsilon}, "good")])
+    assert refuted.named == "transitivity cycle"

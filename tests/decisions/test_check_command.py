@@ -63,6 +63,18 @@ def test_an_extreme_scale_is_told(capsys):
     assert "A lexicographic utility does" in text
 
 
+def test_a_tiny_difference_stays_visible(capsys, tmp_path):
+    path = tmp_path / "tiny.csv"
+    zeros = "0" * 29
+    path.write_text(
+        f"relation,preferred,other\n>,good,mild\n>,mild,0.{'9' * 30} good + 0.{zeros}1 dead\n"
+    )
+    assert check(path) == 0
+    text = told(capsys)
+    assert "good 1 mild 1 - 1e-30 dead -1" in text
+    assert "with margin 1e-30" in text
+
+
 def test_noisy_choices_are_fitted(capsys):
     assert check(EXAMPLES / "wines.csv") == 1
     assert "--noisy" in told(capsys)

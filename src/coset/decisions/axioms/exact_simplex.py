@@ -121,7 +121,7 @@ class _Tableau:
         first = next(iter(hinted), int(np.flatnonzero(self.relation == STRICT)[0]))
         self.basis.append((first, 1))  # replaces the unit column of the sum's row
         self._pivot(n, self._solve((first, 1)))
-        self._flip_slacks()
+        self._turn()
 
     @property
     def objective(self) -> Fraction:
@@ -141,40 +141,52 @@ class _Tableau:
             row = min(wanted, key=lambda r: (-1 - self.basis[r][0] not in hint.free, r))
             self.basis[row] = column
             self._pivot(row, entries)
-        self._flip_slacks()
+        self._turn()
         return all(value >= 0 for value in self.inverse[:, -1])
 
     def entering(self, bland: bool) -> Column | None:
-        """Return a column whose reduced cost is negative, or none: then the basis is optimal."""
+        """Return a column whose reduced cost is negative, or none: then the basis is optimal.
+
+        With Bland's rule it is the first one: pairs in their order, then slacks.
+        """
         prices = self._prices()
+        slack = self._slack(prices)
+        if slack is not None and not bland:
+            return slack
+        gap, error = self._gaps(prices)
+        violation = np.where(self.relation == INDIFFERENT, np.abs(gap), -gap)
+        if not bland and (violation > error).any():
+            best = int(np.argmax(np.where(violation > error, violation, -np.inf)))
+            return self._signed(best, gap[best])
+        for i in np.flatnonzero(violation >= -error).tolist():
+            exact = self._reduced_cost(i, prices)
+            if exact < 0 or (exact > 0 and self.relation[i] == INDIFFERENT):
+                return self._signed(i, exact)
+        return slack
+
+    def _slack(self, prices: np.ndarray) -> Column | None:
+        """Return the first slack that is worth more than its cost of 1."""
         for j in range(self.size):
             if abs(prices[j]) > self.determinant:
-                # The cost 1 of a slack is less than what it is worth.
-                slack: Column = (-1 - j, 1 if prices[j] > 0 else -1)
-                if not bland:
-                    return slack
+                return -1 - j, (1 if prices[j] > 0 else -1)
+        return None
+
+    def _gaps(self, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return d·u − t (strict) or d·u of every pair in floats, and a bound on its error."""
         d = self.determinant
-        utility = np.array([-p / d for p in prices[:-1]])
-        value = self.rows.matrix @ utility
-        worth = np.where(self.relation == STRICT, prices[-1] / d, 0.0)
-        gap = value - worth
+        try:
+            utility = np.array([-p / d for p in prices[:-1]])
+            worth = np.where(self.relation == STRICT, prices[-1] / d, 0.0)
+        except OverflowError:  # beyond 1e308: all pairs are computed exactly
+            return np.zeros(len(self.relation)), np.full(len(self.relation), np.inf)
         size = self.absolute @ np.abs(utility) + np.abs(worth)
         # Each entry, utility and product is rounded once; the sum as often as it has terms.
         error = 2.0**-52 * (self.nonzeros + 4) * size + 1e-290
-        equal = self.relation == INDIFFERENT
-        violation = np.where(equal, np.abs(gap), -gap)
-        certain = violation > error
-        if certain.any() and not bland:
-            best = int(np.argmax(np.where(certain, violation, -np.inf)))
-            return best, (-1 if equal[best] and gap[best] > 0 else 1)
-        for i in np.flatnonzero(violation >= -error).tolist():
-            exact = self._reduced_cost(i, prices)
-            if exact < 0 or (exact > 0 and equal[i]):
-                return i, (-1 if exact > 0 else 1)
-        for j in range(self.size):
-            if abs(prices[j]) > d:
-                return -1 - j, (1 if prices[j] > 0 else -1)
-        return None
+        return self.rows.matrix @ utility - worth, error
+
+    def _signed(self, pair: int, gap: float) -> Column:
+        # Only an indifferent pair may be turned round.
+        return pair, (-1 if self.relation[pair] == INDIFFERENT and gap > 0 else 1)
 
     def enter(self, column: Column) -> None:
         """Let the column replace the one that first reaches 0."""
@@ -246,9 +258,10 @@ class _Tableau:
             self.inverse, pivot = -self.inverse, -pivot
         self.determinant = int(pivot)
 
-    def _flip_slacks(self) -> None:
-        """Choose the sign of each basic slack that makes it ≥ 0."""
+    def _turn(self) -> None:
+        """Choose the sign of each basic slack and indifferent pair that makes it ≥ 0."""
         for r, (pair, sign) in enumerate(self.basis):
-            if pair < 0 and self.inverse[r, -1] < 0:
+            either = pair < 0 or self.relation[pair] == INDIFFERENT
+            if either and self.inverse[r, -1] < 0:
                 self.basis[r] = (pair, -sign)
                 self.inverse[r] = -self.inverse[r]

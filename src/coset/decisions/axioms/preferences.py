@@ -367,4 +367,8 @@ def number_text(value: Number) -> str:
     """
     if isinstance(value, Fraction) and len(str(value)) <= 16:
         return str(value)
-    return f"{float(value):.6g}"
+    exact = Fraction(value)
+    if exact and not 1e-300 < abs(exact) < 1e300:
+        digits = len(str(abs(exact.numerator))) - len(str(exact.denominator))
+        return f"about {'-' if exact < 0 else ''}10^{digits}"
+    return f"{float(exact):.6g}"

@@ -209,8 +209,7 @@ def _print_utility(console: Console, report: dict[str, Any], found: Report) -> N
     if listed:
         _say(console, f"  {'outcome':<{width}}  utility", "bold")
     for row in listed[:_SHOWN]:
-        exact = row["exact"] if len(row["exact"]) <= 16 else f"{row['value']:.6g}"
-        _say(console, f"  {printable(row['outcome']):<{width}}  {exact}")
+        _say(console, f"  {printable(row['outcome']):<{width}}  {_near_one(row['exact'])}")
     if len(listed) > _SHOWN:
         _say(console, f"  and {len(listed) - _SHOWN:,} more: --json lists all")
     if found.resolution is not None:
@@ -225,6 +224,18 @@ def _print_utility(console: Console, report: dict[str, Any], found: Report) -> N
                 "That is extreme: if one outcome is to come first at any odds, no number says so. "
                 "A lexicographic utility does; no finite list of preferences can tell the two.",
             )
+
+
+def _near_one(exact: str) -> str:
+    """Return a utility in [−1, 1]; one that is nearly an end says by how much it is not."""
+    from coset.decisions.axioms.preferences import number_text
+
+    value = Fraction(exact)
+    for end in (1, -1):
+        gap = end - value
+        if len(exact) > 16 and 0 < abs(gap) < Fraction(1, 10**5):
+            return f"{end} {'-' if gap > 0 else '+'} {number_text(abs(gap))}"
+    return number_text(value)
 
 
 def _print_contradiction(
