@@ -78,7 +78,8 @@ def deep(config: DeepConfig, run: RunContext) -> Iterator[dict[str, Any]]:
         Rows of kind "progress", one an epoch: method, seed, step, length and return_1, return_2 of
         the training episodes (``None``: none ended); one of kind "outcome": unsafe_share and
         mean_length (at most 500, the limit) of the evaluated episodes, full_share that reached the
-        limit safely, num_episodes, and random_unsafe_share and random_length of uniform actions.
+        limit safely, evaluated_episodes (whole rounds of at most 16), environment_steps trained for,
+        and random_unsafe_share and random_length of uniform actions.
 
     Raises:
         ConfigError: if a setting is impossible.
@@ -111,8 +112,8 @@ def deep(config: DeepConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     yield {
         "kind": "outcome",
         **labels,
-        "num_steps": total,
-        "num_episodes": len(found.lengths),
+        "environment_steps": total,
+        "evaluated_episodes": len(found.lengths),
         "unsafe_share": float(found.unsafe.double().mean()),
         "mean_length": float(found.lengths.double().mean()),
         "full_share": float(full.double().mean()),
