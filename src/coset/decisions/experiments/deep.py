@@ -78,7 +78,7 @@ def deep(config: DeepConfig, run: RunContext) -> Iterator[dict[str, Any]]:
         Rows of kind "progress", one an epoch: method, seed, step, length and return_1, return_2 of
         the training episodes (``None``: none ended); one of kind "outcome": unsafe_share and
         mean_length (at most 500, the limit) of the evaluated episodes, full_share that reached the
-        limit safely, evaluated_episodes (whole rounds of at most 16), environment_steps trained for,
+        limit safely, evaluated_episodes (whole rounds of at most 16), environment_steps,
         and random_unsafe_share and random_length of uniform actions.
 
     Raises:
