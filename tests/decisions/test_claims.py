@@ -142,5 +142,9 @@ def test_C16_frozen_lake_and_cliff_to_the_digit():
     check_rows("decisions.C16")
 
 
+def test_C16b_a_penalty_of_10_makes_the_agent_jump():
+    check_rows("decisions.C16b")
+
+
 def test_C17_a_weighted_norm_contracts():
     check("decisions.C17")
