@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational, Real
@@ -122,12 +122,13 @@ class Lottery:
         for outcome, weight in zip(outcomes, weights, strict=True):
             value = _weight(outcome, weight, exact)
             try:
-                merged[outcome] = merged.get(outcome, 0) + value
+                before = merged.get(outcome)
+                merged[outcome] = value if before is None else before + value
             except TypeError as error:
                 raise DtypeError(
                     f"an outcome must be hashable; given {outcome!r}; use a name or a tuple"
                 ) from error
-        total: Any = sum(merged.values()) if exact else math.fsum(merged.values())
+        total: Any = _sum(merged.values()) if exact else math.fsum(merged.values())
         if total != 1 if exact else abs(total - 1) > _SUM_TOLERANCE:
             raise DomainError(
                 f"the weights of a lottery sum to 1; given {total} in all"
@@ -270,7 +271,7 @@ def mix(alpha: Number | int, p: Lottery, q: Lottery) -> Lottery:
 
 
 def _weight(outcome: Any, weight: Any, exact: bool) -> Number:
-    if isinstance(weight, bool) or not isinstance(weight, Real):
+    if type(weight) is not Fraction and (isinstance(weight, bool) or not isinstance(weight, Real)):
         raise DtypeError(
             f"a weight must be a real number; the one of {outcome!r} is {weight!r}"
             f"{'; write Fraction(…) for an exact one' if isinstance(weight, str) else ''}"
@@ -283,7 +284,15 @@ def _weight(outcome: Any, weight: Any, exact: bool) -> Number:
     return value
 
 
+def _sum(values: Collection[Any]) -> Fraction:
+    # Over one common denominator: reducing after each addition would take twice as long.
+    common = math.lcm(*(f.denominator for f in values))
+    return Fraction(sum(f.numerator * (common // f.denominator) for f in values), common)
+
+
 def _exactly(value: Any) -> Fraction:
+    if type(value) is Fraction:
+        return value
     # A fraction made from a NumPy integer would keep its 64 bits inside, and overflow.
     return Fraction(int(value.numerator), int(value.denominator))
 
