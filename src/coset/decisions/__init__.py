@@ -1,1 +1,195 @@
-"""From preferences to the right reward, to a certified policy."""
+"""Preferences, the reward that they need, and a policy with a certificate.
+
+Do preferences contradict each other (`axioms.check`)? Which reward and multipliers do they need
+(`elicit`)? What is then best, one objective after the other (`solve`)? Papers: M. Shakerinava,
+S. Ravanbakhsh, "Utility Theory for Sequential Decision Making", ICML 2022 [utility];
+M. Shakerinava, S. Ravanbakhsh, A. Oberman, "Beyond Scalar Rewards: An Axiomatic Framework for
+Lexicographic MDPs", NeurIPS 2025 [lexicographic].
+"""
+
+from __future__ import annotations
+
+from coset.decisions import axioms, elicit, envs, learn
+from coset.decisions.certificate import (
+    PolicyCertificate,
+)
+from coset.decisions.cmdp import (
+    CMDPSolution,
+    solve_cmdp,
+)
+from coset.decisions.errors import (
+    NoOptimalPolicyError,
+    NotTransientError,
+    PreferenceContradictionError,
+    ResolutionError,
+    UndecidedError,
+    UnprovedTieError,
+)
+from coset.decisions.evaluation import (
+    evaluate,
+)
+from coset.decisions.gauge import (
+    Gauge,
+    gauge,
+)
+from coset.decisions.hausner import (
+    safety_utility,
+    split_safety,
+)
+from coset.decisions.lottery import (
+    EventSequence,
+    Lottery,
+    Oracle,
+    mix,
+)
+from coset.decisions.mdp import (
+    MDP,
+)
+from coset.decisions.mdp_file import (
+    NamedMDP,
+    read_mdp,
+    write_mdp,
+)
+from coset.decisions.models import (
+    AffineModel,
+    LexicographicModel,
+    safety_model,
+)
+from coset.decisions.objectives import (
+    objectives,
+    weighted_sum,
+)
+from coset.decisions.oracles import (
+    CountingOracle,
+    noisy_oracle,
+)
+from coset.decisions.orders import (
+    OrderComparison,
+    compare_orders,
+)
+from coset.decisions.outcome_utilities import (
+    LexicographicUtility,
+    LinearUtility,
+)
+from coset.decisions.policy_outcome import (
+    policy_outcome,
+)
+from coset.decisions.potential import (
+    Potential,
+    potential,
+    shape_reward,
+)
+from coset.decisions.radius import (
+    Radius,
+    radius,
+)
+from coset.decisions.rational import (
+    RationalMDP,
+)
+from coset.decisions.rational_certificate import (
+    ExactPolicyCertificate,
+)
+from coset.decisions.reference import (
+    policy_iteration_reference,
+    value_iteration_reference,
+)
+from coset.decisions.reference_lexicographic import (
+    brute_force,
+    joint_policy_iteration,
+)
+from coset.decisions.reorder import (
+    reorder,
+)
+from coset.decisions.returns import (
+    multiplier_advantages,
+    multiplier_returns,
+)
+from coset.decisions.risk import (
+    RiskSolution,
+    certainty_equivalent,
+    risk_sensitive,
+    solve_risk_sensitive,
+)
+from coset.decisions.signed import (
+    SignedMDP,
+    signed,
+)
+from coset.decisions.solution import (
+    MDPSolution,
+    TieStatus,
+)
+from coset.decisions.solving import (
+    solve,
+)
+from coset.decisions.transience import (
+    Transience,
+    transience,
+)
+
+# In reading order: outcomes and utilities, what preferences imply, processes, solving, what holds
+# of them, other criteria, learning, the literal versions, errors.
+__all__ = [  # noqa: RUF022
+    "Lottery",
+    "mix",
+    "EventSequence",
+    "Oracle",
+    "LinearUtility",
+    "LexicographicUtility",
+    "AffineModel",
+    "LexicographicModel",
+    "safety_model",
+    "noisy_oracle",
+    "CountingOracle",
+    "split_safety",
+    "safety_utility",
+    "axioms",
+    "elicit",
+    "MDP",
+    "RationalMDP",
+    "objectives",
+    "weighted_sum",
+    "read_mdp",
+    "write_mdp",
+    "NamedMDP",
+    "solve",
+    "MDPSolution",
+    "TieStatus",
+    "PolicyCertificate",
+    "ExactPolicyCertificate",
+    "evaluate",
+    "policy_outcome",
+    "compare_orders",
+    "OrderComparison",
+    "transience",
+    "Transience",
+    "radius",
+    "Radius",
+    "gauge",
+    "Gauge",
+    "potential",
+    "Potential",
+    "shape_reward",
+    "signed",
+    "SignedMDP",
+    "risk_sensitive",
+    "solve_risk_sensitive",
+    "RiskSolution",
+    "certainty_equivalent",
+    "solve_cmdp",
+    "CMDPSolution",
+    "reorder",
+    "multiplier_returns",
+    "multiplier_advantages",
+    "envs",
+    "learn",
+    "value_iteration_reference",
+    "policy_iteration_reference",
+    "brute_force",
+    "joint_policy_iteration",
+    "NoOptimalPolicyError",
+    "NotTransientError",
+    "PreferenceContradictionError",
+    "ResolutionError",
+    "UndecidedError",
+    "UnprovedTieError",
+]
