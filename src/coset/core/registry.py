@@ -135,6 +135,8 @@ PARTS = ("claims", "experiments", "figures", "benchmarks", "commands")
 
 # The closed list of classes that a model file may name; nothing else is ever constructed from one.
 MODEL_CLASSES: dict[str, str] = {
+    "decisions.LexicographicActorCritic": "coset.decisions.learn.networks:LexicographicActorCritic",
+    "decisions.LexicographicQNetwork": "coset.decisions.learn.networks:LexicographicQNetwork",
     "sharing.PositionMLP": "coset.sharing.models:PositionMLP",
     "sharing.TorusCNN": "coset.sharing.models:TorusCNN",
     "ssm.AutomatonTracker": "coset.ssm.automata.module:AutomatonTracker",
