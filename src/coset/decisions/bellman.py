@@ -31,6 +31,15 @@ register_backend(
         "one pass: gathers, sums, best action and extremes; states in shares for threads",
     )
 )
+register_backend(
+    Backend(
+        OPERATOR,
+        "triton",
+        "cuda",
+        requires_module("triton", "install it with: pip install triton"),
+        "one program for a block of states with all actions; successors unrolled",
+    )
+)
 for _device in ("cpu", "cuda"):
     register_backend(Backend(OPERATOR, "eager", _device, always, "whole-tensor operations, blocks"))
 
@@ -97,8 +106,8 @@ def sweep(
 ) -> tuple[Tensor, float, float]:
     """Apply the Bellman operator once: (TV)(s) = max over allowed a of r + c Σ_k w V(succ).
 
-    Sums are float64 in the compiled loop, whatever the dtype of the values. States without an
-    allowed action get 0.
+    Sums are float64 whatever the dtype of the values, but in the Triton kernel, where they are of
+    that dtype. States without an allowed action get 0.
 
     Args:
         level: the problem.
@@ -139,12 +148,27 @@ def sweep(
             )
     if level.num_states == 0:
         return out, 0.0, 0.0
-    if resolve_backend(backend, value.device) == "numba":
+    chosen = resolve_backend(backend, value.device)
+    if chosen == "numba":
         from coset.decisions.kernels.launch import LevelArrays
 
         low, high, *_ = LevelArrays(level).improve(value, out)
         return out, low, high
+    if chosen == "triton":
+        return _triton_sweep(level, value, out)
     return _eager_sweep(level, value, out)
+
+
+def _triton_sweep(level: ScalarLevel, value: Tensor, out: Tensor) -> tuple[Tensor, float, float]:
+    from coset.decisions.kernels.cuda import sweep_triton
+
+    successor, weight = level.successor.contiguous(), level.weight.detach().contiguous()
+    reward, allowed = level.reward.detach().contiguous(), level.allowed.contiguous()
+    low, high = sweep_triton(
+        successor, weight, reward[..., None], allowed, level.scale, value[:, None], out[:, None]
+    )
+    extremes = torch.stack([low, high]).tolist()
+    return out, extremes[0][0], extremes[1][0]
 
 
 def _check_finite(value: Tensor) -> None:

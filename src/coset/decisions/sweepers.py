@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from coset.core.numerics import EPSILON
-from coset.decisions.bellman import greedy, policy_sweep
+from coset.decisions.bellman import greedy, policy_sweep, sweep
 from coset.decisions.level import ScalarLevel
 
 __all__ = ["Extremes", "Sweeper", "make_sweeper"]
@@ -59,14 +59,14 @@ def make_sweeper(level: ScalarLevel, norm: Tensor | None, active: Tensor, backen
         level: the problem.
         norm: (S,) float64 weights, or `None` for 1.
         active: (S,) bool, the states with an action.
-        backend: "numba" or "eager".
+        backend: "numba", "triton" or "eager".
 
     Returns:
         The sweeps.
     """
     if backend == "numba":
         return _Compiled(level, norm, active)
-    return _Eager(level, norm, active)
+    return _Eager(level, norm, active, backend)
 
 
 class _Compiled:
@@ -193,10 +193,13 @@ class _Compiled:
 
 
 class _Eager:
-    """Tensor operations on any device."""
+    """Tensor operations on any device; sweeps without weights by the backend's own kernel."""
 
-    def __init__(self, level: ScalarLevel, norm: Tensor | None, active: Tensor) -> None:
+    def __init__(
+        self, level: ScalarLevel, norm: Tensor | None, active: Tensor, backend: str
+    ) -> None:
         self.level, self.norm, self.active, self.mean = level, norm, active, 0.0
+        self.backend, self.fresh = backend, False
         self.choice = torch.full((level.num_states,), -1, device=active.device)
 
     def first(self, out: Tensor) -> Extremes:
@@ -204,8 +207,13 @@ class _Eager:
         return self._write(self.level.backup(zero.double()), zero, out)
 
     def improve(self, value: Tensor, out: Tensor, *, last: bool) -> Extremes:
-        self.choice = greedy(self.level, value, "eager")
-        return self._write(self.level.backup(value.double()), value, out)
+        self.fresh = last
+        if last:
+            self.choice = greedy(self.level, value, "eager")
+        if self.norm is not None or out.dtype != value.dtype or self.backend == "eager":
+            return self._write(self.level.backup(value.double()), value, out)
+        _, low, high = sweep(self.level, value, out, self.backend)
+        return low, high, float(out.abs().max()) if out.numel() else 0.0
 
     def improve_in_place(self, value: Tensor, *, backward: bool) -> Extremes:
         return self._write(self.level.backup(value.double()), value.clone(), value)
@@ -218,7 +226,7 @@ class _Eager:
         value += amount * self.active
 
     def policy(self) -> Tensor | None:
-        return self.choice
+        return self.choice if self.fresh else None
 
     def factors(self) -> tuple[float, float]:
         active = self.active
