@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError
+from coset.core.errors import CosetError
 from coset.core.results import Certificate, Record
 from coset.decisions.admissible import Trap, actions_free_of, leaving_choice
-from coset.decisions.bounds import certified_bounds
 from coset.decisions.level import BLOCK, ScalarLevel
 from coset.decisions.mdp import MDP
 from coset.decisions.pair_problem import with_full_rows
@@ -18,9 +17,6 @@ from coset.decisions.ties import action_values, carried_error
 from coset.decisions.transience import contraction_factors
 
 __all__ = ["LevelProof", "PolicyCertificate"]
-
-# Bounds are found and checked by the same sums in another order.
-_SLACK = 1.0 + 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,18 +145,25 @@ class _CheckedLevel:
         return self._from_above(traps) and self._from_below()
 
     def _by_weights(self, weights: Tensor) -> bool:
+        """Check T U ≤ U and T L ≥ L for U = value + high, L = value − low; T is a contraction."""
         try:
-            factors = contraction_factors(self.level, weights)
-            bounds = certified_bounds(self.level, self.value, weights, factors)
-        except DomainError:
+            _, factor = contraction_factors(self.level, weights)
+        except CosetError:
             return False
-        found = bounds.error + (bounds.center - self.value).abs()
-        if isinstance(self.reward_error, Tensor):
-            share = (self.reward_error.amax(1) / weights)[self.level.active]
-            worst = float(share.max()) if share.numel() else 0.0
-            found = found + worst / (1 - factors[1]) * weights
-        # Twice the rounding of one sweep, since the center is rounded in another place.
-        return bool((found <= self.error * _SLACK + 2 * bounds.rounding).all())
+        if not factor < 1:
+            return False
+        upper, lower = self.value + self.proof.high, self.value - self.proof.low
+        for start in range(0, self.level.num_states, BLOCK):
+            rows = slice(start, start + BLOCK)
+            mine = self.level.allowed[rows]
+            q, radius = action_values(self.level, rows, upper, 0.0, self.reward_error)
+            if bool((mine & ~(q + radius <= upper[rows, None])).any()):
+                return False
+            q, radius = action_values(self.level, rows, lower, 0.0, self.reward_error)
+            best = (q - radius).masked_fill(~mine, -torch.inf).amax(1)
+            if bool((mine.any(1) & ~(best >= lower[rows])).any()):
+                return False
+        return True
 
     def _from_above(self, traps: list[Trap]) -> bool:
         """Check U = value + error: r + W U < U for actions outside of end components.

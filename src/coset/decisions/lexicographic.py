@@ -28,6 +28,9 @@ __all__ = ["SolveOptions", "solve_lexicographic"]
 # Action values that differ by less than this, in units of the level's largest number, are a tie.
 _TIE_TOLERANCE = 1e-9
 
+# Bounds are found, and checked again, by different sums.
+_SLACK = 1.0 + 1e-6
+
 
 @dataclass(frozen=True)
 class SolveOptions:
@@ -222,9 +225,11 @@ def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> 
 def _proved(bounds: ValueBounds | None, weights: Tensor, factor: float) -> Tensor | float:
     """Return the bound that anyone finds again: the solver's, and the rounding of a new check."""
     assert bounds is not None
-    least = float(weights[weights > 0].min()) if weights.stride() != (0,) and len(weights) else 1.0
-    again = 4 * bounds.rounding / ((1 - factor) * least)
-    if weights.stride() == (0,):  # one bound for all saves a gather
+    uniform = weights.stride() == (0,)
+    live = weights[:1] if uniform else weights[weights > 0]
+    least = float(live.min()) if live.numel() else 1.0
+    again = 8 * bounds.rounding / ((1 - factor) * least)
+    if uniform:  # one bound for all saves a gather
         return bounds.error_bound + again
     return bounds.error + again * weights
 
@@ -237,7 +242,8 @@ def _carried(
         return 0.0
     share = (reward_error.amax(1) / weights)[active]
     worst = float(share.max()) if share.numel() else 0.0
-    return worst / (1 - factor) * weights
+    # A little more, so that a new check does not stumble over the rounding of this product.
+    return worst * _SLACK / (1 - factor) * weights
 
 
 def _solve_by_graph(

@@ -49,6 +49,7 @@ class RationalMDP(Record):
             float is), the reward d of them or one, the multiplier one, or d × d.
         terminal: for each state, whether the process has ended there; by default where no action
             exists.
+        num_objectives: d; 0, the default, for as many as the longest reward has.
 
     Raises:
         ShapeError: if states have different numbers of actions, or sizes do not fit.
@@ -66,6 +67,7 @@ class RationalMDP(Record):
 
     events: tuple[tuple[tuple[RationalEvent, ...], ...], ...]
     terminal: tuple[bool, ...] | None = None
+    num_objectives: int = 0
 
     def __post_init__(self) -> None:
         table = [[list(action) for action in state] for state in self.events]
@@ -75,7 +77,7 @@ class RationalMDP(Record):
                 f"each state has a list for each action, empty where it does not exist, and there "
                 f"is a state; given {len(table)} states with {sorted(widths)} actions"
             )
-        depth = _depth(table)
+        depth = self.num_objectives or _depth(table)
         events = tuple(
             tuple(
                 _action(action, depth, len(table), f"state {s}, action {a}")
@@ -95,6 +97,7 @@ class RationalMDP(Record):
         events = tuple(nothing if t else e for t, e in zip(terminal, events, strict=True))
         object.__setattr__(self, "events", events)
         object.__setattr__(self, "terminal", terminal)
+        object.__setattr__(self, "num_objectives", depth)
 
     @property
     def num_states(self) -> int:
@@ -105,11 +108,6 @@ class RationalMDP(Record):
     def num_actions(self) -> int:
         """A, those that do not exist everywhere included."""
         return len(self.events[0])
-
-    @property
-    def num_objectives(self) -> int:
-        """The number d of objectives."""
-        return len(next((e.reward for e in self.all_events()), (0,)))
 
     def all_events(self) -> itertools.chain[RationalEvent]:
         """Iterate over all events.
@@ -159,7 +157,8 @@ class RationalMDP(Record):
             for a in range(mdp.num_actions):
                 state.append(_read_action(parts, s, a, read) if bool(mdp.allowed[s, a]) else [])
             table.append(state)
-        return cls(table, tuple(parts["terminal"].tolist()))  # type: ignore[arg-type]
+        terminal = tuple(parts["terminal"].tolist())
+        return cls(table, terminal, mdp.num_objectives)  # type: ignore[arg-type]
 
     def to_mdp(self) -> MDP:
         """Return the nearest process in float64.
@@ -207,7 +206,12 @@ class RationalMDP(Record):
             for state in self.events
         ]
         name = f"{type(self).__module__}:{type(self).__qualname__}"
-        return {"class": name, "fields": {"events": events, "terminal": list(self.terminal or ())}}
+        fields = {
+            "events": events,
+            "terminal": list(self.terminal or ()),
+            "num_objectives": self.num_objectives,
+        }
+        return {"class": name, "fields": fields}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -225,7 +229,7 @@ class RationalMDP(Record):
         fields = value.get("fields")
         if not isinstance(fields, Mapping) or "events" not in fields:
             raise FileFormatError("a stored RationalMDP must have fields.events; it has none")
-        return cls(fields["events"], fields.get("terminal"))
+        return cls(fields["events"], fields.get("terminal"), int(fields.get("num_objectives", 0)))
 
 
 def _floats(values: Sequence[Fraction]) -> Tensor:
