@@ -108,7 +108,7 @@ def elicitation(config: ElicitationConfig, run: RunContext) -> Iterator[dict[str
         run: source of randomness.
 
     Yields:
-        Rows "curve", one a number of questions: median_error and worst_error of the middle of the
+        In all rows noise, σ of the answers: `slope`, or 0 for exact ones. Rows "curve", one a number of questions: median_error and worst_error of the middle of the
         interval, and median_width, over the numbers of all people, in the bounded coordinate
         x / (1 + |x|). One row "people": num_numbers, num_held (in their intervals), num_exact,
         median_queries a number. Rows "interval", the cliff: number, queries, low, high as the
@@ -126,7 +126,7 @@ def elicitation(config: ElicitationConfig, run: RunContext) -> Iterator[dict[str
     _check(config)
     labels = {
         "method": config.method,
-        "slope": config.slope if config.method in _NOISY else 0.0,
+        "noise": config.slope if config.method in _NOISY else 0.0,
         "tol": config.tol,
         "seed": config.seed,
     }

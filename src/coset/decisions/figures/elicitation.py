@@ -30,7 +30,7 @@ _FLOOR = 1e-7
 
 def _runs(rows: Rows) -> list[tuple[str, float]]:
     """Return (method, slope) of the runs, methods in their order."""
-    found = {(row["method"], row["slope"]) for row in rows}
+    found = {(row["method"], row["noise"]) for row in rows}
     return sorted(found, key=lambda run: (_METHODS.index(run[0]), run[1]))
 
 
@@ -39,7 +39,7 @@ def _run(rows: Rows, method: str, slope: float) -> list[dict[str, Any]]:
 
     Exact answers do not depend on the noise, so that a grid over it repeats their rows.
     """
-    own = [r for r in rows if (r["method"], r["slope"]) == (method, slope)]
+    own = [r for r in rows if (r["method"], r["noise"]) == (method, slope)]
     seed = min(r["seed"] for r in own)
     once = {(r.get("number"), r["queries"]): r for r in own if r["seed"] == seed}
     return list(once.values())
