@@ -108,15 +108,16 @@ def elicitation(config: ElicitationConfig, run: RunContext) -> Iterator[dict[str
         run: source of randomness.
 
     Yields:
-        In all rows noise, σ of the answers: `slope`, or 0 for exact ones. Rows "curve", one a number of questions: median_error and worst_error of the middle of the
-        interval, and median_width, over the numbers of all people, in the bounded coordinate
-        x / (1 + |x|). One row "people": num_numbers, num_held (in their intervals), num_exact,
-        median_queries a number. Rows "interval", the cliff: number, queries, low, high as the
-        search goes. One row "cliff": person ("safety-first" for exact answers, "penalty" for
-        noisy ones), num_queries, agrees (every action taken is optimal for the person, of
-        `num_states`), goal_chance and expected_steps of the policy found and of the true one, and
-        for noisy answers least_chance (of the action taken to be optimal, over states), num_unsure
-        (states without an action that is optimal in every sample).
+        In all rows noise, σ of the answers: `slope`, or 0 for exact ones. Rows "curve", one a
+        number of questions: median_error and worst_error of the middle of the interval, and
+        median_width, over the numbers of all people, in the bounded coordinate x / (1 + |x|). One
+        row "people": num_numbers, num_held (in their intervals), num_exact, median_queries a
+        number. Rows "interval", the cliff: number, queries, low, high as the search goes. One row
+        "cliff": person ("safety-first" for exact answers, "penalty" for noisy ones), num_queries,
+        agrees (every action taken is optimal for the person, of `num_states`), goal_chance and
+        expected_steps of the policy found and of the true one, and for noisy answers least_chance
+        (of the action taken to be optimal, over states), num_unsure (states without an action
+        that is optimal in every sample).
 
     Raises:
         ConfigError: if a setting is impossible.
