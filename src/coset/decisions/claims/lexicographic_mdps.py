@@ -17,7 +17,7 @@ from coset.decisions.cmdp import solve_cmdp
 from coset.decisions.evaluation import evaluate
 from coset.decisions.mdp import MDP
 from coset.decisions.random_mdps import random_rational_mdp
-from coset.decisions.rational import RationalMDP
+from coset.decisions.rational import RationalEvent, RationalMDP
 from coset.decisions.rational_solver import solve_exact
 from coset.decisions.reference_lexicographic import (
     BruteForce,
@@ -79,6 +79,16 @@ def hazard(exponent: int = 60, gain: int = 10) -> RationalMDP:
     risk = Fraction(1, 2**exponent)
     take = [(1, 1 - risk, (0, gain), 0), (1, risk, (-1, 0), 0)]
     return RationalMDP([[take, [(1, 1, (0, 1), 0)]], [[], []]])  # type: ignore[arg-type]
+
+
+def _two_hazards() -> RationalMDP:
+    """Return a mild risk in state 0 and a smaller one in state 1: each needs its own weight."""
+    mild, small = (hazard(exponent).events[0] for exponent in (2, 12))
+    moved = [
+        [[RationalEvent(2, e.probability, e.reward, e.multiplier) for e in a] for a in state]
+        for state in (mild, small)
+    ]
+    return RationalMDP([*moved, [[], []]])  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8192)
@@ -338,7 +348,7 @@ def C10(
     generator: torch.Generator,
 ) -> ClaimResult:
     """Judge decisions.C10 in exact arithmetic, just below ε₀ and far below."""
-    processes = [hazard(60), hazard(8), hazard(3)]
+    processes = [hazard(60), hazard(8), hazard(3), _two_hazards()]
     for _ in range(_FEW_CASES[preset]):
         processes.append(random_rational_mdp(3, 2, 2, shared=Fraction(3, 4), generator=generator))
     cases: list[str | None] = []
