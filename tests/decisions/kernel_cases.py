@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 
 SHAPES = ((1, 1, 1), (2, 1, 3), (63, 2, 1), (64, 3, 2), (65, 4, 5), (300, 2, 4))
 

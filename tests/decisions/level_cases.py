@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from coset.decisions.level import ScalarLevel
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.level import ScalarLevel
+from coset.decisions.processes.mdp import MDP
 
 
 def tensor(values) -> torch.Tensor:

@@ -19,7 +19,7 @@ from coset.decisions.axioms.fourier_motzkin import utility_reference
 from coset.decisions.axioms.margin_guess import guess_margin
 from coset.decisions.axioms.preferences import Preferences
 from coset.decisions.errors import PreferenceContradictionError, UndecidedError
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
 
 F = Fraction
 

@@ -10,7 +10,7 @@ import pytest
 from coset.core.errors import RangeError
 from coset.decisions.axioms.order import completeness, independence, transitivity
 from coset.decisions.axioms.preferences import Preferences
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 
 F = Fraction
 

@@ -12,7 +12,7 @@ from coset.decisions.axioms.checking import check
 from coset.decisions.axioms.explaining import explains
 from coset.decisions.axioms.fourier_motzkin import utility_reference
 from coset.decisions.axioms.preferences import Preferences
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 
 F = Fraction
 

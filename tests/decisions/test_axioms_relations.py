@@ -24,8 +24,8 @@ from coset.decisions.axioms.violations import (
     find_continuity_violation,
     find_independence_violation,
 )
-from coset.decisions.lottery import Lottery
-from coset.decisions.outcome_utilities import LexicographicUtility, LinearUtility
+from coset.decisions.preferences.lottery import Lottery
+from coset.decisions.preferences.outcome_utilities import LexicographicUtility, LinearUtility
 
 F = Fraction
 OUTCOMES = {"o1": (4, -2), "o2": (2, 2), "o3": (0, 4)}

@@ -26,10 +26,9 @@ from coset.decisions.axioms.sequential_exact import (
     trade_off_share,
 )
 from coset.decisions.axioms.sequential_graph import Futures, mdp_events
-from coset.decisions.exact_numbers import apply, exact_matrix
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, mix
-from coset.decisions.mdp import MDP
-from coset.decisions.models import (
+from coset.decisions.preferences.exact_numbers import apply, exact_matrix
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
+from coset.decisions.preferences.models import (
     AffineModel,
     CountingOracle,
     LargestDifference,
@@ -37,11 +36,12 @@ from coset.decisions.models import (
     compare_lexicographic,
     safety_model,
 )
-from coset.decisions.random_models import (
+from coset.decisions.preferences.random_models import (
     all_sequences,
     random_fraction,
     random_lexicographic_model,
 )
+from coset.decisions.processes.mdp import MDP
 
 SAFETY = safety_model({"a": 2, "b": 1, "s": 3}, {"a": "9/10", "b": "1/2"}, ["x"], ["s"])
 HALF = Fraction(1, 2)

@@ -11,9 +11,13 @@ import torch
 from coset.core.errors import DomainError, DtypeError
 from coset.core.results import Record
 from coset.decisions.axioms.sequential_data import check_memoryless
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, mix
-from coset.decisions.models import AffineModel
-from coset.decisions.random_models import all_sequences, random_affine_model, random_lottery
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
+from coset.decisions.preferences.models import AffineModel
+from coset.decisions.preferences.random_models import (
+    all_sequences,
+    random_affine_model,
+    random_lottery,
+)
 
 HALF = Fraction(1, 2)
 

@@ -1,4 +1,4 @@
-"""Tests of coset.decisions.batch and batch_solver: a batch is a loop, in values and in ties."""
+"""A batch is a loop, in values and in ties."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import torch
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.core.results import Record, Status
-from coset.decisions.batch import MDPBatch
-from coset.decisions.batch_solver import solve_batch
-from coset.decisions.mdp import MDP
-from coset.decisions.solving import solve
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.batch import MDPBatch
+from coset.decisions.solvers.batch_solver import solve_batch
+from coset.decisions.solvers.solving import solve
 
 KINDS = ("shared", "own", "matrix", "masked", "ragged")
 
@@ -105,7 +105,7 @@ def test_sweeps_between_checks_change_nothing_but_their_number(monkeypatch):
     """What a GPU does: eight sweeps before the numbers are looked at."""
     batch = MDPBatch.of([random_process(seed, "masked") for seed in range(4)])
     often = solve_batch(batch)
-    monkeypatch.setattr("coset.decisions.batch_solver._SWEEPS_BETWEEN", {})
+    monkeypatch.setattr("coset.decisions.solvers.batch_solver._SWEEPS_BETWEEN", {})
     seldom = solve_batch(batch)
     assert 0 <= seldom.iterations - often.iterations <= 16
     torch.testing.assert_close(seldom.value, often.value, atol=2e-8, rtol=0)

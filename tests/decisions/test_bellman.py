@@ -1,4 +1,4 @@
-"""Tests of coset.decisions.bellman: every backend against the literal loop."""
+"""Tests of coset.decisions.solvers.bellman: every backend against the literal loop."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from coset.core.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from coset.decisions.bellman import action_values, greedy, policy_sweep, sweep
 from coset.decisions.reference import bellman_reference
+from coset.decisions.solvers.bellman import action_values, greedy, policy_sweep, sweep
 from decisions.kernel_cases import SHAPES, make_level, random_values
 
 BACKENDS = ("numba", "eager")

@@ -56,7 +56,7 @@ def test_local_successors_are_near():
 
 def test_pairs_tie_at_the_first_objective_only():
     inputs = solving._prepare_two(50, sweep.SweepVariant(), torch.Generator().manual_seed(0))
-    from coset.decisions.solving import solve
+    from coset.decisions.solvers.solving import solve
 
     found = solve(inputs.mdp)
     assert found.lost_at.tolist() != solve(inputs.first).lost_at.tolist()

@@ -19,12 +19,12 @@ from coset.core.errors import (
 )
 from coset.core.results import Status
 from coset.decisions.claims.lexicographic_mdps import coupled, single_bound
-from coset.decisions.cmdp import solve_cmdp, start_distribution
 from coset.decisions.errors import NotTransientError
-from coset.decisions.evaluation import evaluate
-from coset.decisions.mdp import MDP
-from coset.decisions.orders import compare_orders, reorder_objectives
-from coset.decisions.solving import solve
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.cmdp import solve_cmdp, start_distribution
+from coset.decisions.solvers.evaluation import evaluate
+from coset.decisions.solvers.orders import compare_orders, reorder_objectives
+from coset.decisions.solvers.solving import solve
 
 
 def _random(seed: int, states: int = 6, actions: int = 3, depth: int = 3) -> MDP:

@@ -31,8 +31,8 @@ from coset.decisions.learn import (
 from coset.decisions.learn.deep import KeepBest, is_better
 from coset.decisions.learn.dqn import td_target
 from coset.decisions.learn.ppo import phase_ends
-from coset.decisions.mdp import MDP
-from coset.decisions.returns import multiplier_returns
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.returns import multiplier_returns
 
 
 def seeded(seed=0):

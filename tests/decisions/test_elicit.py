@@ -13,10 +13,9 @@ from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.core.results import Record, Status
 from coset.decisions import elicit
 from coset.decisions.errors import PreferenceContradictionError, ResolutionError
-from coset.decisions.hausner import canonical, relate, same_order
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery
-from coset.decisions.mdp import MDP
-from coset.decisions.models import (
+from coset.decisions.preferences.hausner import canonical, relate, same_order
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
+from coset.decisions.preferences.models import (
     AffineModel,
     CountingOracle,
     LexicographicModel,
@@ -25,7 +24,8 @@ from coset.decisions.models import (
     noisy_oracle,
     safety_model,
 )
-from coset.decisions.random_models import random_affine_model, random_utility
+from coset.decisions.preferences.random_models import random_affine_model, random_utility
+from coset.decisions.processes.mdp import MDP
 
 # Three events whose numbers the specification gives, with the answers it expects.
 REWARD = {"a": "1.3", "b": "-0.7", "c": "0.2"}

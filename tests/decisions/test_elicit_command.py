@@ -13,8 +13,8 @@ from coset.core.results import Record
 from coset.decisions.commands.elicit import elicit
 from coset.decisions.elicit.session import Session
 from coset.decisions.elicit.wording import chance_text, lottery_text
-from coset.decisions.lottery import EventSequence, Lottery
-from coset.decisions.models import AffineModel, LinearUtility
+from coset.decisions.preferences.lottery import EventSequence, Lottery
+from coset.decisions.preferences.models import AffineModel, LinearUtility
 
 PERSON = {
     "reward": {"step": -1, "coin": 3, "home": 10},

@@ -26,8 +26,8 @@ from coset.decisions.elicit import (
 from coset.decisions.elicit.question import LINE, UNIT
 from coset.decisions.elicit.trisection import log_e_value
 from coset.decisions.errors import ResolutionError
-from coset.decisions.lottery import Lottery
-from coset.decisions.models import LexicographicUtility, LinearUtility
+from coset.decisions.preferences.lottery import Lottery
+from coset.decisions.preferences.models import LexicographicUtility, LinearUtility
 
 BEST, MIDDLE, WORST = (Lottery.sure(name) for name in ("best", "middle", "worst"))
 

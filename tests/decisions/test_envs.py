@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.decisions.envs import LexReward, LinearReward, ModelEnv, SafetyFirst
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 
 def lake(**options):

@@ -11,10 +11,10 @@ from tests.decisions.level_cases import discounted, growing, tensor
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.decisions.errors import NotTransientError
-from coset.decisions.evaluation import evaluate, evaluate_level, reaching
-from coset.decisions.mdp import MDP
-from coset.decisions.occupancy import occupancy
-from coset.decisions.policy_kernel import PolicyKernel, perron_vector
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.evaluation import evaluate, evaluate_level, reaching
+from coset.decisions.solvers.occupancy import occupancy
+from coset.decisions.solvers.policy_kernel import PolicyKernel, perron_vector
 
 
 def triangular(seed, size=6):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
-from coset.decisions.exact_numbers import (
+from coset.decisions.preferences.exact_numbers import (
     apply,
     exact_matrix,
     exact_number,
@@ -19,7 +19,7 @@ from coset.decisions.exact_numbers import (
     is_order_preserving,
     row_reduce,
 )
-from coset.decisions.random_models import random_fraction, random_order_preserving
+from coset.decisions.preferences.random_models import random_fraction, random_order_preserving
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from tests.decisions.level_cases import tensor
 from coset.core.errors import DomainError, ShapeError
 from coset.core.results import Record
 from coset.decisions.claims.gauge import MATRIX, random_graph, triangle, two_cycle
-from coset.decisions.evaluation import evaluate
-from coset.decisions.gauge import gauge, regauge
-from coset.decisions.mdp import MDP
-from coset.decisions.potential import potential, shape_reward
-from coset.decisions.solving import solve
+from coset.decisions.processes.gauge import gauge, regauge
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.potential import potential, shape_reward
+from coset.decisions.solvers.evaluation import evaluate
+from coset.decisions.solvers.solving import solve
 
 
 def gauged(seed, discount):

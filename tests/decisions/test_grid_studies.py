@@ -15,7 +15,7 @@ from coset.decisions.claims import penalties  # registers the claims
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.experiments.cliff import CliffConfig, cliff, least_penalty
 from coset.decisions.experiments.frozen_lake import FrozenLakeConfig, frozen_lake
-from coset.decisions.objectives import objectives, weighted_sum
+from coset.decisions.processes.objectives import objectives, weighted_sum
 from coset.lab.context import RunContext
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from coset.core.errors import DomainError, ShapeError
-from coset.decisions.exact_numbers import is_order_preserving
-from coset.decisions.hausner import (
+from coset.decisions.preferences.exact_numbers import is_order_preserving
+from coset.decisions.preferences.hausner import (
     SafetyOrder,
     canonical,
     compose_safety,
@@ -20,9 +20,9 @@ from coset.decisions.hausner import (
     split_safety,
     transform,
 )
-from coset.decisions.lottery import Lottery, mix
-from coset.decisions.outcome_utilities import LexicographicUtility, LinearUtility
-from coset.decisions.random_models import (
+from coset.decisions.preferences.lottery import Lottery, mix
+from coset.decisions.preferences.outcome_utilities import LexicographicUtility, LinearUtility
+from coset.decisions.preferences.random_models import (
     random_fraction,
     random_lottery,
     random_order_preserving,

@@ -1,4 +1,4 @@
-"""Tests of coset.decisions.iterate: the error that it states is one, by every way of sweeping."""
+"""The error that it states is one, by every way of sweeping."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 from coset.core.errors import ConfigError, DomainError, DtypeError, ShapeError
 from coset.core.results import Record
-from coset.decisions import sweepers
-from coset.decisions.bellman import greedy, sweep
-from coset.decisions.iterate import Iterated, iterate
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.reference import policy_iteration_reference
+from coset.decisions.solvers import sweepers
+from coset.decisions.solvers.bellman import greedy, sweep
+from coset.decisions.solvers.iterate import Iterated, iterate
 from decisions.kernel_cases import SHAPES, make_level, random_values
 
 METHODS = ("vi", "mpi", "gauss-seidel")

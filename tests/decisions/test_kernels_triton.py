@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from coset.decisions.bellman import sweep
-from coset.decisions.iterate import iterate
+from coset.decisions.solvers.bellman import sweep
+from coset.decisions.solvers.iterate import iterate
 from decisions.kernel_cases import SHAPES, make_level, random_values
 
 triton = pytest.importorskip("triton")

@@ -16,7 +16,7 @@ from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.experiments.deep import DeepConfig, deep
 from coset.decisions.experiments.q_learning import QLearningConfig, q_learning
 from coset.decisions.figures.learning import deep_curves, q_learning_curves
-from coset.decisions.objectives import objectives
+from coset.decisions.processes.objectives import objectives
 from coset.lab.context import RunContext
 from coset.lab.figure_style import save_svg
 

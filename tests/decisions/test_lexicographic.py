@@ -11,14 +11,14 @@ import torch
 from coset.core.results import Record
 from coset.decisions.claims.lexicographic_mdps import coupled, hazard, settling
 from coset.decisions.errors import NotTransientError
-from coset.decisions.evaluation import evaluate
-from coset.decisions.exact_numbers import apply, inverse
-from coset.decisions.mdp import MDP
-from coset.decisions.random_mdps import random_rational_mdp
-from coset.decisions.rational import RationalEvent, RationalMDP
+from coset.decisions.preferences.exact_numbers import apply, inverse
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.random_mdps import random_rational_mdp
+from coset.decisions.processes.rational import RationalEvent, RationalMDP
 from coset.decisions.reference_lexicographic import brute_force
-from coset.decisions.solution import TieStatus
-from coset.decisions.solving import solve
+from coset.decisions.solvers.evaluation import evaluate
+from coset.decisions.solvers.solution import TieStatus
+from coset.decisions.solvers.solving import solve
 
 HALF = Fraction(1, 2)
 

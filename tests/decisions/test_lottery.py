@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coset.core.errors import CosetError, DomainError, DtypeError
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, mix
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
 
 WEIGHTS = st.lists(st.integers(0, 9), min_size=3, max_size=3).filter(any)
 

@@ -9,7 +9,7 @@ import torch
 
 from coset.core.errors import CosetError, DomainError, RangeError, ShapeError
 from coset.core.results import Record
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 ONE = ([[[0]]], [[[1.0]]])
 

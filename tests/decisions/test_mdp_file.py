@@ -15,10 +15,10 @@ import torch
 
 from coset.core.errors import DomainError, FileFormatError
 from coset.decisions.envs.toy_text import from_toy_text
-from coset.decisions.mdp import MDP
-from coset.decisions.mdp_file import NamedMDP, read_mdp, write_mdp
-from coset.decisions.mdp_json import mdp_from_json
-from coset.decisions.objectives import objectives
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.mdp_file import NamedMDP, read_mdp, write_mdp
+from coset.decisions.processes.mdp_json import mdp_from_json
+from coset.decisions.processes.objectives import objectives
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mdps"
 
@@ -246,7 +246,7 @@ def test_missing_large_and_foreign_files(tmp_path, monkeypatch):
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xff"}')
     with pytest.raises(FileFormatError, match="UTF-8 text; byte 7"):
         read_mdp(tmp_path / "latin.json")
-    monkeypatch.setattr("coset.decisions.mdp_json.MAX_FILE_BYTES", 20)
+    monkeypatch.setattr("coset.decisions.processes.mdp_json.MAX_FILE_BYTES", 20)
     with pytest.raises(FileFormatError, match="may have 20 bytes"):
         read_mdp(written(tmp_path, GOOD))
 
@@ -311,7 +311,7 @@ def test_broken_and_hostile_archives_are_refused(tmp_path, monkeypatch):
     with pytest.raises(FileFormatError, match="plain arrays"):
         read_mdp(path)
     np.savez_compressed(path, **arrays(reward=np.zeros((2, 2, 1, 100_000))))
-    monkeypatch.setattr("coset.decisions.mdp_npz.MAX_BYTES", 100_000)
+    monkeypatch.setattr("coset.decisions.processes.mdp_npz.MAX_BYTES", 100_000)
     with pytest.raises(FileFormatError, match="may unpack to 100,000 bytes; it declares"):
         read_mdp(path)
 

@@ -10,8 +10,8 @@ import torch
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.core.results import Record
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery
-from coset.decisions.models import (
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
+from coset.decisions.preferences.models import (
     AffineModel,
     LexicographicModel,
     LexicographicUtility,
@@ -19,7 +19,7 @@ from coset.decisions.models import (
     compare_lexicographic,
     safety_model,
 )
-from coset.decisions.random_models import all_sequences, random_lexicographic_model
+from coset.decisions.preferences.random_models import all_sequences, random_lexicographic_model
 
 
 def word(letters):
@@ -123,7 +123,7 @@ def test_models_compare_by_what_they_hold():
 
 
 def test_sequences_that_were_seen_do_not_fill_the_memory(monkeypatch):
-    import coset.decisions.models as models
+    import coset.decisions.preferences.models as models
 
     monkeypatch.setattr(models, "_MAX_KEPT", 4)
     model = AffineModel({"a": 1, "b": 2}, {"a": 1, "b": 1})

@@ -21,8 +21,8 @@ from coset.decisions.experiments.risk import RiskConfig, risk, total_deviation
 from coset.decisions.figures.convergence import convergence
 from coset.decisions.figures.gauge import gauge_obstruction
 from coset.decisions.figures.risk import risk_frontier
-from coset.decisions.mdp import MDP
-from coset.decisions.transience import transience
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.transience import transience
 from coset.lab.context import RunContext
 from coset.lab.figure_style import save_svg
 

@@ -11,7 +11,12 @@ import torch
 from coset.core.errors import DomainError, DtypeError, UnknownNameError
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.envs.toy_text import from_toy_text
-from coset.decisions.objectives import OBJECTIVES, objectives, parse_objectives, weighted_sum
+from coset.decisions.processes.objectives import (
+    OBJECTIVES,
+    objectives,
+    parse_objectives,
+    weighted_sum,
+)
 
 
 @pytest.fixture(scope="module")

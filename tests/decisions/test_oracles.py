@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from coset.core.errors import DomainError, DtypeError
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery
-from coset.decisions.models import (
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
+from coset.decisions.preferences.models import (
     AffineModel,
     CountingOracle,
     LargestDifference,

@@ -11,7 +11,7 @@ import torch
 from coset.core.errors import DomainError, ShapeError
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.envs.toy_text import from_toy_text
-from coset.decisions.policy_outcome import policy_outcome
+from coset.decisions.processes.policy_outcome import policy_outcome
 
 # Safest, then quickest, on the slippery 4 × 4 lake.
 BEST_4X4 = [0, 3, 3, 3, 0, -1, 0, -1, 3, 1, 0, -1, -1, 2, 1, -1]

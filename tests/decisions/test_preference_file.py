@@ -10,11 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coset.core.errors import DomainError, FileFormatError
-from coset.decisions import preference_file
+from coset.decisions.axioms import preference_file
 from coset.decisions.axioms.checking import check
+from coset.decisions.axioms.preference_file import (
+    parse_lottery,
+    read_preferences,
+    write_preferences,
+)
 from coset.decisions.axioms.preferences import Preferences
-from coset.decisions.lottery import Lottery
-from coset.decisions.preference_file import parse_lottery, read_preferences, write_preferences
+from coset.decisions.preferences.lottery import Lottery
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "preferences"
 F = Fraction

@@ -19,7 +19,7 @@ from coset.core.errors import (
 from coset.decisions.commands.explain import explain
 from coset.decisions.commands.process import PLAIN, ProcessOptions, open_process, place_of
 from coset.decisions.commands.solve import solve
-from coset.decisions.mdp_file import NamedMDP, ordered, read_mdp, write_mdp
+from coset.decisions.processes.mdp_file import NamedMDP, ordered, read_mdp, write_mdp
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mdps"
 GOAL_FIRST = ProcessOptions(objectives="goal,steps")

@@ -22,7 +22,7 @@ from coset.core.results import Record
 from coset.decisions.envs import LexReward, ModelEnv
 from coset.decisions.learn import LexQ, kept_actions, lexicographic_argmax, q_learning
 from coset.decisions.learn.kernels import greedy, random_unit, update
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 F64 = torch.float64
 RATES = np.array([1.0, 0.05, 0.75, 0.0])

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from coset.core.errors import DomainError
-from coset.decisions.exact_numbers import is_order_preserving
-from coset.decisions.lottery import EMPTY, EventSequence
-from coset.decisions.random_models import (
+from coset.decisions.preferences.exact_numbers import is_order_preserving
+from coset.decisions.preferences.lottery import EMPTY, EventSequence
+from coset.decisions.preferences.random_models import (
     all_sequences,
     random_affine_model,
     random_fraction,

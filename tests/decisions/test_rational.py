@@ -12,17 +12,17 @@ import torch
 from coset.core.errors import DomainError, DtypeError, FileFormatError, RangeError, ShapeError
 from coset.core.results import Record
 from coset.decisions.claims.lexicographic_mdps import coupled
-from coset.decisions.mdp import MDP
-from coset.decisions.random_mdps import random_rational_mdp, random_undiscounted_mdp
-from coset.decisions.rational import RationalMDP
-from coset.decisions.rational_linear import solve_fixed_point
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.random_mdps import random_rational_mdp, random_undiscounted_mdp
+from coset.decisions.processes.rational import RationalMDP
 from coset.decisions.reference_lexicographic import (
     all_policies_of,
     brute_force,
     joint_policy_iteration,
     policy_worth,
 )
-from coset.decisions.solving import solve
+from coset.decisions.solvers.rational_linear import solve_fixed_point
+from coset.decisions.solvers.solving import solve
 
 HALF = Fraction(1, 2)
 
@@ -123,7 +123,9 @@ def test_states_that_go_on_need_an_action():
     with pytest.raises(ShapeError, match="terminal"):
         RationalMDP([[[(0, 1, 0, 0)]]], terminal=(False, False))
     with pytest.raises(FileFormatError, match="events"):
-        RationalMDP.from_json({"class": "coset.decisions.rational:RationalMDP", "fields": {}})
+        RationalMDP.from_json(
+            {"class": "coset.decisions.processes.rational:RationalMDP", "fields": {}}
+        )
     with pytest.raises(DomainError, match="max_denominator"):
         RationalMDP.from_mdp(MDP([[[0]]], [[[1.0]]], [[1.0]], 0.5), max_denominator=0)
 

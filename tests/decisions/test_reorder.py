@@ -1,4 +1,4 @@
-"""Tests of coset.decisions.reorder: another numbering, the same process."""
+"""Tests of coset.decisions.processes.reorder: another numbering, the same process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from coset.core.errors import ConfigError, RangeError, ShapeError
-from coset.decisions.mdp import MDP
-from coset.decisions.reorder import bandwidth, permute_states, reorder
-from coset.decisions.solving import solve
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.reorder import bandwidth, permute_states, reorder
+from coset.decisions.solvers.solving import solve
 
 RULES = ("reverse-cuthill-mckee", "breadth-first")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
-from coset.decisions.returns import (
+from coset.decisions.processes.returns import (
     multiplier_advantages,
     multiplier_returns,
     multiplier_returns_reference,

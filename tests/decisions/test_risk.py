@@ -14,15 +14,15 @@ from coset.core.results import Status
 from coset.decisions.claims.affine import layered
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.errors import NotTransientError
-from coset.decisions.evaluation import evaluate
-from coset.decisions.mdp import MDP
-from coset.decisions.risk import (
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.evaluation import evaluate
+from coset.decisions.solvers.risk import (
     certainty_equivalent,
     exponential_utility,
     risk_sensitive,
     solve_risk_sensitive,
 )
-from coset.decisions.scalar import solve_level
+from coset.decisions.solvers.scalar import solve_level
 
 
 def gamble(win: float = 2.0, lose: float = -1.0) -> MDP:

@@ -11,20 +11,20 @@ from tests.decisions.level_cases import discounted, growing, tensor, walk
 
 from coset.core.errors import ConfigError, DomainError, NotConvergedError, ShapeError
 from coset.core.results import Status
-from coset.decisions.bounds import certified_bounds
 from coset.decisions.claims.contraction import two_states
 from coset.decisions.errors import NotTransientError
-from coset.decisions.level import ScalarLevel
-from coset.decisions.linear_program import solve_linear_program
-from coset.decisions.policy_iteration import policy_iteration
+from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.reference import (
     bellman_reference,
     policy_iteration_reference,
     policy_values_reference,
     value_iteration_reference,
 )
-from coset.decisions.scalar import solve_level
-from coset.decisions.transience import transience
+from coset.decisions.solvers.bounds import certified_bounds
+from coset.decisions.solvers.linear_program import solve_linear_program
+from coset.decisions.solvers.policy_iteration import policy_iteration
+from coset.decisions.solvers.scalar import solve_level
+from coset.decisions.solvers.transience import transience
 
 METHODS = ("vi", "mpi", "pi", "lp", "auto")
 

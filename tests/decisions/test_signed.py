@@ -7,11 +7,11 @@ import torch
 
 from coset.core.errors import DomainError, ShapeError
 from coset.decisions.claims.affine import history_returns, layered
-from coset.decisions.evaluation import evaluate
-from coset.decisions.mdp import MDP
-from coset.decisions.policy_iteration import greedy_policy
-from coset.decisions.scalar import solve_level
-from coset.decisions.signed import signed
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.evaluation import evaluate
+from coset.decisions.solvers.policy_iteration import greedy_policy
+from coset.decisions.solvers.scalar import solve_level
+from coset.decisions.solvers.signed import signed
 
 
 def test_a_reversal_turns_the_best_into_the_worst():

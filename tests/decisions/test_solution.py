@@ -7,7 +7,7 @@ import torch
 
 from coset.core.errors import RangeError, ShapeError
 from coset.core.results import Record, Status
-from coset.decisions.solution import MDPSolution, TieStatus
+from coset.decisions.solvers.solution import MDPSolution, TieStatus
 
 
 @pytest.fixture

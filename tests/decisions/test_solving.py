@@ -19,10 +19,10 @@ from coset.core.errors import (
 from coset.core.results import Status
 from coset.decisions.claims.lexicographic_mdps import coupled, settling
 from coset.decisions.errors import UnprovedTieError
-from coset.decisions.mdp import MDP
-from coset.decisions.random_mdps import random_rational_mdp
-from coset.decisions.rational import RationalMDP
-from coset.decisions.solving import solve
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.random_mdps import random_rational_mdp
+from coset.decisions.processes.rational import RationalMDP
+from coset.decisions.solvers.solving import solve
 
 
 def _random(seed: int, states: int = 4, actions: int = 3, depth: int = 2) -> RationalMDP:

@@ -13,7 +13,7 @@ import torch
 from coset.core.errors import DomainError, DtypeError, UnsupportedError
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.envs.toy_text import from_toy_text
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 
 def made(name, **options):

@@ -12,11 +12,11 @@ from coset.core.errors import DomainError, ShapeError
 from coset.core.results import Record
 from coset.decisions.claims.contraction import two_states
 from coset.decisions.errors import NotTransientError
-from coset.decisions.level import ScalarLevel
-from coset.decisions.mdp import MDP
-from coset.decisions.radius import radius
+from coset.decisions.processes.level import ScalarLevel
+from coset.decisions.processes.mdp import MDP
 from coset.decisions.reference import all_policies
-from coset.decisions.transience import closed_actions, contraction_factors, transience
+from coset.decisions.solvers.radius import radius
+from coset.decisions.solvers.transience import closed_actions, contraction_factors, transience
 
 
 def largest_radius(level):

@@ -13,16 +13,16 @@ from scipy import sparse
 
 from coset.core.errors import DomainError, UnsupportedError
 from coset.decisions.claims.undiscounted import later_and_later, waiting_room
-from coset.decisions.end_components import maximal_end_components, reach_almost_surely
 from coset.decisions.envs.toy_text import from_toy_text
 from coset.decisions.errors import NoOptimalPolicyError, NotTransientError
-from coset.decisions.mdp import MDP
-from coset.decisions.objectives import objectives
-from coset.decisions.random_mdps import random_undiscounted_mdp
-from coset.decisions.rational import RationalMDP
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.objectives import objectives
+from coset.decisions.processes.random_mdps import random_undiscounted_mdp
+from coset.decisions.processes.rational import RationalMDP
 from coset.decisions.reference_lexicographic import brute_force
-from coset.decisions.solution import TieStatus
-from coset.decisions.solving import solve
+from coset.decisions.solvers.end_components import maximal_end_components, reach_almost_surely
+from coset.decisions.solvers.solution import TieStatus
+from coset.decisions.solvers.solving import solve
 
 HALF = Fraction(1, 2)
 HOWS = [lambda mdp: solve(mdp), lambda mdp: solve(mdp.to_mdp())]

@@ -12,7 +12,7 @@ import sys
 import torch
 
 from coset.decisions.kernels.cuda import sweep_triton
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 from decisions.kernel_cases import make_level
 
 

@@ -10,13 +10,6 @@ Lexicographic MDPs", NeurIPS 2025 [lexicographic].
 from __future__ import annotations
 
 from coset.decisions import axioms, elicit, envs, learn
-from coset.decisions.certificate import (
-    PolicyCertificate,
-)
-from coset.decisions.cmdp import (
-    CMDPSolution,
-    solve_cmdp,
-)
 from coset.decisions.errors import (
     NoOptimalPolicyError,
     NotTransientError,
@@ -25,69 +18,62 @@ from coset.decisions.errors import (
     UndecidedError,
     UnprovedTieError,
 )
-from coset.decisions.evaluation import (
-    evaluate,
-)
-from coset.decisions.gauge import (
-    Gauge,
-    gauge,
-)
-from coset.decisions.hausner import (
+from coset.decisions.preferences.hausner import (
     safety_utility,
     split_safety,
 )
-from coset.decisions.lottery import (
+from coset.decisions.preferences.lottery import (
     EventSequence,
     Lottery,
     Oracle,
     mix,
 )
-from coset.decisions.mdp import (
-    MDP,
-)
-from coset.decisions.mdp_file import (
-    NamedMDP,
-    read_mdp,
-    write_mdp,
-)
-from coset.decisions.models import (
+from coset.decisions.preferences.models import (
     AffineModel,
     LexicographicModel,
     safety_model,
 )
-from coset.decisions.objectives import (
-    objectives,
-    weighted_sum,
-)
-from coset.decisions.oracles import (
+from coset.decisions.preferences.oracles import (
     CountingOracle,
     noisy_oracle,
 )
-from coset.decisions.orders import (
-    OrderComparison,
-    compare_orders,
-)
-from coset.decisions.outcome_utilities import (
+from coset.decisions.preferences.outcome_utilities import (
     LexicographicUtility,
     LinearUtility,
 )
-from coset.decisions.policy_outcome import (
+from coset.decisions.processes.gauge import (
+    Gauge,
+    gauge,
+)
+from coset.decisions.processes.mdp import (
+    MDP,
+)
+from coset.decisions.processes.mdp_file import (
+    NamedMDP,
+    read_mdp,
+    write_mdp,
+)
+from coset.decisions.processes.objectives import (
+    objectives,
+    weighted_sum,
+)
+from coset.decisions.processes.policy_outcome import (
     policy_outcome,
 )
-from coset.decisions.potential import (
+from coset.decisions.processes.potential import (
     Potential,
     potential,
     shape_reward,
 )
-from coset.decisions.radius import (
-    Radius,
-    radius,
-)
-from coset.decisions.rational import (
+from coset.decisions.processes.rational import (
     RationalMDP,
 )
-from coset.decisions.rational_certificate import (
-    ExactPolicyCertificate,
+from coset.decisions.processes.reorder import (
+    reorder,
+)
+from coset.decisions.processes.returns import (
+    multiplier_advantages,
+    multiplier_returns,
 )
 from coset.decisions.reference import (
     policy_iteration_reference,
@@ -97,31 +83,51 @@ from coset.decisions.reference_lexicographic import (
     brute_force,
     joint_policy_iteration,
 )
-from coset.decisions.reorder import (
-    reorder,
+from coset.decisions.solvers.batch import (
+    MDPBatch,
 )
-from coset.decisions.returns import (
-    multiplier_advantages,
-    multiplier_returns,
+from coset.decisions.solvers.batch_solver import (
+    solve_batch,
 )
-from coset.decisions.risk import (
+from coset.decisions.solvers.certificate import (
+    PolicyCertificate,
+)
+from coset.decisions.solvers.cmdp import (
+    CMDPSolution,
+    solve_cmdp,
+)
+from coset.decisions.solvers.evaluation import (
+    evaluate,
+)
+from coset.decisions.solvers.orders import (
+    OrderComparison,
+    compare_orders,
+)
+from coset.decisions.solvers.radius import (
+    Radius,
+    radius,
+)
+from coset.decisions.solvers.rational_certificate import (
+    ExactPolicyCertificate,
+)
+from coset.decisions.solvers.risk import (
     RiskSolution,
     certainty_equivalent,
     risk_sensitive,
     solve_risk_sensitive,
 )
-from coset.decisions.signed import (
+from coset.decisions.solvers.signed import (
     SignedMDP,
     signed,
 )
-from coset.decisions.solution import (
+from coset.decisions.solvers.solution import (
     MDPSolution,
     TieStatus,
 )
-from coset.decisions.solving import (
+from coset.decisions.solvers.solving import (
     solve,
 )
-from coset.decisions.transience import (
+from coset.decisions.solvers.transience import (
     Transience,
     transience,
 )
@@ -146,12 +152,14 @@ __all__ = [  # noqa: RUF022
     "elicit",
     "MDP",
     "RationalMDP",
+    "MDPBatch",
     "objectives",
     "weighted_sum",
     "read_mdp",
     "write_mdp",
     "NamedMDP",
     "solve",
+    "solve_batch",
     "MDPSolution",
     "TieStatus",
     "PolicyCertificate",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 
 __all__ = [
     "all_policies",

@@ -13,9 +13,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from coset.core.errors import DomainError
-from coset.decisions.rational import RationalMDP
-from coset.decisions.rational_linear import solve_fixed_point
-from coset.decisions.rational_solver import exact_action_value
+from coset.decisions.processes.rational import RationalMDP
+from coset.decisions.solvers.rational_linear import solve_fixed_point
+from coset.decisions.solvers.rational_solver import exact_action_value
 
 __all__ = [
     "BruteForce",

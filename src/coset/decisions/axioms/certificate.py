@@ -14,7 +14,7 @@ from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.axioms.money_pump import MoneyPump, PumpStep
 from coset.decisions.axioms.naming import NAMES, name_of
 from coset.decisions.axioms.preferences import RELATIONS, Preferences, number_text
-from coset.decisions.lottery import Lottery, Number
+from coset.decisions.preferences.lottery import Lottery, Number
 
 __all__ = ["PreferenceCertificate"]
 

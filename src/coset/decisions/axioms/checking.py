@@ -20,7 +20,7 @@ from coset.decisions.axioms.margin_guess import MarginGuess, guess_margin
 from coset.decisions.axioms.order import independence, transitivity
 from coset.decisions.axioms.preferences import STRICT, Pair, Preferences, number_text
 from coset.decisions.errors import PreferenceContradictionError
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.lottery import Number
 
 __all__ = ["Report", "check"]
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.results import Record
-from coset.decisions.lottery import EventSequence, Lottery
+from coset.decisions.preferences.lottery import EventSequence, Lottery
 
 __all__ = ["ExactRecord"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from coset.core.results import Certificate
 from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.axioms.preferences import RELATIONS, Preferences, number_text
-from coset.decisions.lottery import Lottery, Number
+from coset.decisions.preferences.lottery import Lottery, Number
 
 __all__ = ["MarginCertificate"]
 

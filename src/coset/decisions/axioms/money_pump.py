@@ -7,7 +7,7 @@ from typing import Any
 
 from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.axioms.preferences import number_text
-from coset.decisions.lottery import Lottery, Number
+from coset.decisions.preferences.lottery import Lottery, Number
 
 __all__ = ["MoneyPump", "PumpStep"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 
 __all__ = ["NAMES", "name_of"]
 

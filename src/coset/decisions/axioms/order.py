@@ -14,7 +14,7 @@ import numpy as np
 from coset.core.results import Verdict
 from coset.decisions.axioms.certificate import PreferenceCertificate
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, WEAK, Preferences
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.lottery import Number
 
 __all__ = ["Coverage", "OrderVerdict", "completeness", "independence", "transitivity"]
 

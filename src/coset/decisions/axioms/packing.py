@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 
 __all__ = ["PackedLottery", "pack_exact", "pack_floats", "packed", "whole_numbers"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.decisions.axioms.difference_rows import DifferenceRows, difference_rows
 from coset.decisions.axioms.packing import PackedLottery, pack_exact, pack_floats, packed
-from coset.decisions.lottery import Lottery, Number
+from coset.decisions.preferences.lottery import Lottery, Number
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.errors import DomainError, ShapeError
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 
 __all__ = ["ConstrainedRelation", "compare_constrained", "constrained_relation"]
 

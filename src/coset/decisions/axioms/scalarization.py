@@ -9,7 +9,7 @@ from typing import Any
 from coset.core.errors import DomainError, ShapeError
 from coset.core.results import Verdict
 from coset.decisions.axioms.preferences import Preferences
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 
 __all__ = ["explains_lexicographically", "scalar_weight", "scalarize"]
 

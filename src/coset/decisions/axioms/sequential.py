@@ -30,10 +30,10 @@ from coset.decisions.axioms.sequential_search import (
     search_paths,
 )
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
-from coset.decisions.exact_numbers import exact_number
-from coset.decisions.lottery import Oracle
-from coset.decisions.mdp import MDP
-from coset.decisions.models import EventModel
+from coset.decisions.preferences.exact_numbers import exact_number
+from coset.decisions.preferences.lottery import Oracle
+from coset.decisions.preferences.models import EventModel
+from coset.decisions.processes.mdp import MDP
 
 __all__ = [
     "AxiomVerdict",
@@ -99,7 +99,7 @@ def test_memoryless(
     Claims: decisions.C5, decisions.C6b.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> test_memoryless(AffineModel({"a": 1}, {"a": 2})).holds
         True
         >>> verdict = test_memoryless(AffineModel({"a": 1}, {"a": -1}))
@@ -148,7 +148,7 @@ def test_additive(
     Claims: decisions.C6c.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> test_additive(AffineModel({"a": 1, "end": 2}, {"a": 1, "end": 0})).holds
         True
         >>> test_additive(AffineModel({"a": 1}, {"a": "9/10"})).reason
@@ -194,7 +194,7 @@ def test_gamma_indifference(
     Claims: decisions.C6, decisions.C6b.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> model = AffineModel({"a": 1, "b": 2}, {"a": "1/2", "b": "9/10"})
         >>> test_gamma_indifference(model, per_event=True).holds
         True
@@ -263,7 +263,7 @@ def test_path_independent(
     Claims: decisions.C6d.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> model = AffineModel({"up": 1, "down": -1}, {"up": 1, "down": 1})
         >>> states = {"up": (0, 1), "down": (1, 0)}
         >>> test_path_independent(model, transitions=states).holds

@@ -12,7 +12,7 @@ from coset.decisions.axioms.certificate import PreferenceCertificate
 from coset.decisions.axioms.checking import check
 from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.axioms.preferences import RELATIONS, Pair, Preferences
-from coset.decisions.lottery import EventSequence, Lottery
+from coset.decisions.preferences.lottery import EventSequence, Lottery
 
 __all__ = ["MemorylessReport", "check_memoryless"]
 

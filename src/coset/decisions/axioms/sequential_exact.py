@@ -10,8 +10,8 @@ from typing import Any
 from coset.core.errors import DomainError
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph, Futures
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, Comparison
-from coset.decisions.exact_numbers import Vector, apply
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, mix
+from coset.decisions.preferences.exact_numbers import Vector, apply
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
 
 __all__ = [
     "additive_verdict",

@@ -9,10 +9,17 @@ from fractions import Fraction
 import torch
 
 from coset.core.errors import DomainError, UnsupportedError
-from coset.decisions.exact_numbers import Matrix, Vector, apply, exact_number, identity, row_reduce
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery
-from coset.decisions.mdp import MDP
-from coset.decisions.models import EventModel, LexicographicModel
+from coset.decisions.preferences.exact_numbers import (
+    Matrix,
+    Vector,
+    apply,
+    exact_number,
+    identity,
+    row_reduce,
+)
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
+from coset.decisions.preferences.models import EventModel, LexicographicModel
+from coset.decisions.processes.mdp import MDP
 
 __all__ = ["Edge", "EventGraph", "Futures", "graph_of", "mdp_events"]
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from coset.core.errors import UnsupportedError
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
-from coset.decisions.exact_numbers import Vector
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery
+from coset.decisions.preferences.exact_numbers import Vector
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
 
 __all__ = ["path_verdict"]
 

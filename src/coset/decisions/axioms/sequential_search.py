@@ -12,8 +12,8 @@ import torch
 from coset.core.errors import DomainError
 from coset.decisions.axioms.sequential_exact import delayed_swap
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, Comparison
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, Oracle, mix
-from coset.decisions.random_models import all_sequences, random_lottery
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle, mix
+from coset.decisions.preferences.random_models import all_sequences, random_lottery
 
 __all__ = ["Search", "search_additive", "search_gamma", "search_memoryless", "search_paths"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from coset.core.errors import DomainError, DtypeError
 from coset.core.results import Record, Verdict, Witness
-from coset.decisions.lottery import EventSequence, Lottery, Oracle
+from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle
 
 __all__ = ["AxiomVerdict", "AxiomWitness", "Comparison"]
 

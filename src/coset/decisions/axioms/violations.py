@@ -11,7 +11,7 @@ import torch
 from coset.core.errors import DomainError
 from coset.core.results import Witness
 from coset.decisions.axioms.exact_records import ExactRecord
-from coset.decisions.lottery import Lottery, Oracle, mix
+from coset.decisions.preferences.lottery import Lottery, Oracle, mix
 
 __all__ = [
     "ContinuityWitness",

@@ -21,7 +21,7 @@ from coset.decisions.benchmarks.sweep import (
     make_quantecon,
     prepare_level,
 )
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 __all__ = ["TwoObjectives", "lexicographic_case", "measure_memory", "solve_case"]
 
@@ -32,7 +32,7 @@ VARIANTS = {"random": SweepVariant(), "local": SweepVariant("local")}
 
 
 def _iterate(inputs: SweepInputs) -> Tensor:
-    from coset.decisions.iterate import iterate
+    from coset.decisions.solvers.iterate import iterate
 
     return iterate(inputs.level, tol=WIDTH / 2).value
 
@@ -42,14 +42,14 @@ def _mdp(inputs: SweepInputs) -> MDP:
 
 
 def _solve(mdp: MDP) -> Tensor:
-    from coset.decisions.solving import solve
+    from coset.decisions.solvers.solving import solve
 
     value: Tensor = solve(mdp, method="vi", tol=WIDTH / 2).value
     return value[:, 0]
 
 
 def _value_iteration(inputs: SweepInputs) -> Tensor:
-    from coset.decisions.iterate import iterate
+    from coset.decisions.solvers.iterate import iterate
 
     return iterate(inputs.level, tol=WIDTH / 2, method="vi").value
 
@@ -149,21 +149,21 @@ def _prepare_two(size: int, variant: SweepVariant, generator: torch.Generator) -
 
 
 def _solve_two(inputs: TwoObjectives) -> Tensor:
-    from coset.decisions.solving import solve
+    from coset.decisions.solvers.solving import solve
 
     value: Tensor = solve(inputs.mdp, method="vi", tol=WIDTH / 2).value
     return value
 
 
 def _solve_first(inputs: TwoObjectives) -> Tensor:
-    from coset.decisions.solving import solve
+    from coset.decisions.solvers.solving import solve
 
     value: Tensor = solve(inputs.first, method="vi", tol=WIDTH / 2).value
     return value
 
 
 def _reference_two(inputs: TwoObjectives) -> Tensor:
-    from coset.decisions.level import ScalarLevel
+    from coset.decisions.processes.level import ScalarLevel
     from coset.decisions.reference import bellman_reference, policy_iteration_reference
 
     allowed = torch.ones(inputs.reward.shape[:2], dtype=torch.bool)
@@ -215,7 +215,7 @@ _MEMORY = """
 import json, resource, sys, threading, time
 import torch
 from coset.decisions.benchmarks.sweep import SweepVariant, prepare_level
-from coset.decisions.iterate import iterate
+from coset.decisions.solvers.iterate import iterate
 torch.set_num_threads(1)
 page = resource.getpagesize()
 def resident():

@@ -12,7 +12,7 @@ from torch import Tensor
 from coset.bench import Case, Contestant, Limit, benchmark
 from coset.core.errors import UnavailableError
 from coset.core.numerics import tolerance
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 
 __all__ = [
     "SweepInputs",
@@ -126,7 +126,7 @@ def make_quantecon(inputs: SweepInputs) -> Any:
 
 
 def _ours_fresh(inputs: SweepInputs) -> Tensor:
-    from coset.decisions.bellman import sweep
+    from coset.decisions.solvers.bellman import sweep
 
     return sweep(inputs.level, inputs.value)[0]
 
@@ -136,7 +136,7 @@ def _buffered(inputs: SweepInputs) -> tuple[SweepInputs, Tensor]:
 
 
 def _ours(state: tuple[SweepInputs, Tensor]) -> Tensor:
-    from coset.decisions.bellman import sweep
+    from coset.decisions.solvers.bellman import sweep
 
     inputs, out = state
     return sweep(inputs.level, inputs.value, out)[0]
@@ -179,7 +179,7 @@ def _torch(state: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 
 
 def _eager(inputs: SweepInputs) -> Tensor:
-    from coset.decisions.bellman import sweep
+    from coset.decisions.solvers.bellman import sweep
 
     return sweep(inputs.level, inputs.value, backend="eager")[0]
 
@@ -287,7 +287,7 @@ def sweep_case() -> Case:
 
 def _cuda_sweep(backend: str) -> Any:
     def run(state: tuple[SweepInputs, Tensor]) -> Tensor:
-        from coset.decisions.bellman import sweep
+        from coset.decisions.solvers.bellman import sweep
 
         inputs, out = state
         swept = sweep(inputs.level, inputs.value, out, backend)[0]

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
-from coset.decisions.evaluation import signed_level
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 from coset.decisions.reference import all_policies
-from coset.decisions.risk import certainty_equivalent, exponential_utility, risk_sensitive
-from coset.decisions.scalar import solve_level
-from coset.decisions.signed import signed
+from coset.decisions.solvers.evaluation import signed_level
+from coset.decisions.solvers.risk import certainty_equivalent, exponential_utility, risk_sensitive
+from coset.decisions.solvers.scalar import solve_level
+from coset.decisions.solvers.signed import signed
 
 # How many random cases by preset.
 CASES = {"smoke": 24, "cpu": 200, "paper": 2000}

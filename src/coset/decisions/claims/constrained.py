@@ -15,8 +15,11 @@ from coset.decisions.axioms.violations import (
     find_continuity_violation,
     find_independence_violation,
 )
-from coset.decisions.lottery import Lottery, mix
-from coset.decisions.outcome_utilities import LexicographicUtility, compare_lexicographic
+from coset.decisions.preferences.lottery import Lottery, mix
+from coset.decisions.preferences.outcome_utilities import (
+    LexicographicUtility,
+    compare_lexicographic,
+)
 
 Utilities = Mapping[Any, Sequence[Any]]
 Compare = Callable[[Lottery, Lottery, Utilities, Sequence[Any]], int]

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
 from coset.decisions.claims.affine import TOLERANCE, verdict_of
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.reference import all_policies
-from coset.decisions.transience import transience
+from coset.decisions.solvers.transience import transience
 
 # How many random cases by preset.
 CASES = {"smoke": 60, "cpu": 300, "paper": 2000}

@@ -16,10 +16,10 @@ from coset.decisions.axioms.sequential import (
 )
 from coset.decisions.axioms.sequential_exact import delayed_swap
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, SIZES, exact_verdict
-from coset.decisions.exact_numbers import identity
-from coset.decisions.lottery import EMPTY, EventSequence
-from coset.decisions.models import AffineModel, EventModel, LexicographicModel
-from coset.decisions.random_models import (
+from coset.decisions.preferences.exact_numbers import identity
+from coset.decisions.preferences.lottery import EMPTY, EventSequence
+from coset.decisions.preferences.models import AffineModel, EventModel, LexicographicModel
+from coset.decisions.preferences.random_models import (
     all_sequences,
     random_affine_model,
     random_fraction,

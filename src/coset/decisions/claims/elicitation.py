@@ -12,9 +12,13 @@ import torch
 from coset.core.claims import ClaimResult, claim
 from coset.decisions import elicit
 from coset.decisions.claims import flawed_elicitation as flawed
-from coset.decisions.hausner import canonical, relate
-from coset.decisions.models import LexicographicUtility, LinearUtility
-from coset.decisions.random_models import random_fraction, random_lottery, random_utility
+from coset.decisions.preferences.hausner import canonical, relate
+from coset.decisions.preferences.models import LexicographicUtility, LinearUtility
+from coset.decisions.preferences.random_models import (
+    random_fraction,
+    random_lottery,
+    random_utility,
+)
 
 __all__ = ["C1", "C4", "C2c"]
 

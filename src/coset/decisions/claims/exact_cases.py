@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from coset.core.claims import ClaimResult
-from coset.decisions.lottery import Lottery, mix
+from coset.decisions.preferences.lottery import Lottery, mix
 
 __all__ = ["LEXICOGRAPHIC", "SIZES", "axioms_of", "exact_verdict"]
 

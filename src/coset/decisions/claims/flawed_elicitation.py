@@ -11,8 +11,8 @@ from typing import Any
 from coset.decisions import elicit
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.priorities import DifferenceOrder, exact_coefficient, recover_levels
-from coset.decisions.lottery import Lottery, mix
-from coset.decisions.models import LexicographicUtility, LinearUtility, PreferenceModel
+from coset.decisions.preferences.lottery import Lottery, mix
+from coset.decisions.preferences.models import LexicographicUtility, LinearUtility, PreferenceModel
 
 __all__ = ["fearful"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from coset.core.errors import CosetError
-from coset.decisions.rational import RationalEvent, RationalMDP
-from coset.decisions.rational_solver import solve_exact
+from coset.decisions.processes.rational import RationalEvent, RationalMDP
+from coset.decisions.solvers.rational_solver import solve_exact
 
 __all__ = [
     "FLAWED",

@@ -13,10 +13,10 @@ from torch import Tensor
 from coset.core.claims import ClaimResult, claim
 from coset.decisions.claims.affine import TOLERANCE, mdp_as_json, verdict_of
 from coset.decisions.errors import NotTransientError
-from coset.decisions.evaluation import evaluate
-from coset.decisions.gauge import gauge, regauge
-from coset.decisions.mdp import MDP
-from coset.decisions.potential import potential
+from coset.decisions.processes.gauge import gauge, regauge
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.potential import potential
+from coset.decisions.solvers.evaluation import evaluate
 
 # How many random cases by preset.
 CASES = {"smoke": 32, "cpu": 300, "paper": 3000}

@@ -13,12 +13,9 @@ from coset.core.claims import ClaimResult, claim
 from coset.core.errors import NotConvergedError
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, exact_verdict
 from coset.decisions.claims.flawed_solvers import FLAWED, Policy, one_weight, sequential
-from coset.decisions.cmdp import solve_cmdp
-from coset.decisions.evaluation import evaluate
-from coset.decisions.mdp import MDP
-from coset.decisions.random_mdps import random_rational_mdp
-from coset.decisions.rational import RationalEvent, RationalMDP
-from coset.decisions.rational_solver import solve_exact
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.random_mdps import random_rational_mdp
+from coset.decisions.processes.rational import RationalEvent, RationalMDP
 from coset.decisions.reference_lexicographic import (
     BruteForce,
     all_policies_of,
@@ -26,6 +23,9 @@ from coset.decisions.reference_lexicographic import (
     joint_policy_iteration,
     policy_worth,
 )
+from coset.decisions.solvers.cmdp import solve_cmdp
+from coset.decisions.solvers.evaluation import evaluate
+from coset.decisions.solvers.rational_solver import solve_exact
 
 __all__ = ["C8", "C10", "C9b", "coupled", "hazard", "safe_weight", "settling", "single_bound"]
 

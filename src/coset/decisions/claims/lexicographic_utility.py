@@ -10,17 +10,17 @@ import torch
 
 from coset.core.claims import ClaimResult, claim
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, SIZES, axioms_of, exact_verdict
-from coset.decisions.exact_numbers import Matrix, Vector, apply
-from coset.decisions.hausner import (
+from coset.decisions.preferences.exact_numbers import Matrix, Vector, apply
+from coset.decisions.preferences.hausner import (
     canonical,
     relate,
     same_order,
     transform,
 )
-from coset.decisions.lottery import EventSequence, Lottery, mix
-from coset.decisions.oracles import LargestDifference
-from coset.decisions.outcome_utilities import LexicographicUtility
-from coset.decisions.random_models import (
+from coset.decisions.preferences.lottery import EventSequence, Lottery, mix
+from coset.decisions.preferences.oracles import LargestDifference
+from coset.decisions.preferences.outcome_utilities import LexicographicUtility
+from coset.decisions.preferences.random_models import (
     random_fraction,
     random_lottery,
     random_order_preserving,

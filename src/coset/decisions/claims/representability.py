@@ -17,8 +17,8 @@ from coset.decisions.axioms.fourier_motzkin import utility_reference
 from coset.decisions.axioms.margin_guess import guess_margin
 from coset.decisions.axioms.order import transitivity
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, WEAK, Preferences
-from coset.decisions.lottery import Lottery
-from coset.decisions.random_models import random_lottery, random_utility
+from coset.decisions.preferences.lottery import Lottery
+from coset.decisions.preferences.random_models import random_lottery, random_utility
 
 Decision = tuple[str, tuple[Fraction, ...], tuple[tuple[int, Fraction], ...]]
 

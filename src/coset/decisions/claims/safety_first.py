@@ -11,12 +11,17 @@ import torch
 from coset.core.claims import ClaimResult, claim
 from coset.decisions.axioms.sequential import test_memoryless
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, SIZES, axioms_of, exact_verdict
-from coset.decisions.exact_numbers import Matrix, Vector, identity
-from coset.decisions.hausner import SafetyOrder, compose_safety, safety_utility, split_safety
-from coset.decisions.lottery import EventSequence, Lottery, mix
-from coset.decisions.models import LexicographicModel, safety_model
-from coset.decisions.outcome_utilities import LinearUtility, compare_lexicographic
-from coset.decisions.random_models import all_sequences, random_fraction, random_lottery
+from coset.decisions.preferences.exact_numbers import Matrix, Vector, identity
+from coset.decisions.preferences.hausner import (
+    SafetyOrder,
+    compose_safety,
+    safety_utility,
+    split_safety,
+)
+from coset.decisions.preferences.lottery import EventSequence, Lottery, mix
+from coset.decisions.preferences.models import LexicographicModel, safety_model
+from coset.decisions.preferences.outcome_utilities import LinearUtility, compare_lexicographic
+from coset.decisions.preferences.random_models import all_sequences, random_fraction, random_lottery
 
 _UNSAFE = "crash"
 _SAFE = {"slow": Fraction(0), "quick": Fraction(1), "fair": Fraction(1, 2)}

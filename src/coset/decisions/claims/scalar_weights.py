@@ -14,7 +14,7 @@ from coset.decisions.axioms.explaining import explains
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, Preferences
 from coset.decisions.axioms.scalarization import scalar_weight, scalarize
 from coset.decisions.claims.representability import near_priority, stated
-from coset.decisions.random_models import random_lottery, random_utility
+from coset.decisions.preferences.random_models import random_lottery, random_utility
 
 Levels = Mapping[Any, Sequence[Any]]
 Scalar = Callable[[Preferences, Levels], Mapping[Any, Fraction]]

@@ -15,11 +15,11 @@ from coset.decisions.axioms.sequential import (
 )
 from coset.decisions.axioms.sequential_exact import trade_off_share
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, SIZES, exact_verdict
-from coset.decisions.exact_numbers import Vector, apply, identity
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, mix
-from coset.decisions.models import AffineModel, EventModel, LexicographicModel
-from coset.decisions.outcome_utilities import compare_lexicographic
-from coset.decisions.random_models import (
+from coset.decisions.preferences.exact_numbers import Vector, apply, identity
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
+from coset.decisions.preferences.models import AffineModel, EventModel, LexicographicModel
+from coset.decisions.preferences.outcome_utilities import compare_lexicographic
+from coset.decisions.preferences.random_models import (
     all_sequences,
     random_affine_model,
     random_lexicographic_model,

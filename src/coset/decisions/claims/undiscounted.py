@@ -16,11 +16,11 @@ from coset.core.errors import CosetError
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, exact_verdict
 from coset.decisions.claims.flawed_solvers import Policy, first_objectives
 from coset.decisions.errors import NoOptimalPolicyError
-from coset.decisions.random_mdps import random_undiscounted_mdp
-from coset.decisions.rational import RationalMDP
-from coset.decisions.rational_solver import solve_exact
+from coset.decisions.processes.random_mdps import random_undiscounted_mdp
+from coset.decisions.processes.rational import RationalMDP
 from coset.decisions.reference_lexicographic import Worth, all_policies_of, policy_worth
-from coset.decisions.solving import solve
+from coset.decisions.solvers.rational_solver import solve_exact
+from coset.decisions.solvers.solving import solve
 
 __all__ = ["C8b", "C8c", "later_and_later", "policy_or_none", "safety_values", "waiting_room"]
 

@@ -17,8 +17,8 @@ from coset.lab.progress import Progress
 
 if TYPE_CHECKING:
     from coset.decisions.axioms.checking import Report
-    from coset.decisions.lottery import Lottery
-    from coset.decisions.preference_file import PreferenceFile
+    from coset.decisions.axioms.preference_file import PreferenceFile
+    from coset.decisions.preferences.lottery import Lottery
 
 __all__ = ["check"]
 
@@ -59,8 +59,8 @@ def check(
     """
     price = _fee(fee)
     if noisy:
+        from coset.decisions.axioms.preference_file import read_preferences
         from coset.decisions.commands.check_noisy import check_noisy
-        from coset.decisions.preference_file import read_preferences
 
         return check_noisy(file, read_preferences(file), false_alarm, json)
     data, found = _read_and_check(file)
@@ -75,7 +75,7 @@ def check(
 def _read_and_check(file: Path) -> tuple[PreferenceFile, Report]:
     """Read and judge the preferences; show progress if that takes its time."""
     from coset.decisions.axioms.checking import check as check_preferences
-    from coset.decisions.preference_file import read_preferences
+    from coset.decisions.axioms.preference_file import read_preferences
 
     if not file.is_file() or file.stat().st_size < _LARGE:
         data = read_preferences(file)

@@ -13,7 +13,7 @@ from coset.core.files import dump_json
 from coset.core.terminal import printable
 
 if TYPE_CHECKING:
-    from coset.decisions.preference_file import PreferenceFile
+    from coset.decisions.axioms.preference_file import PreferenceFile
 
 __all__ = ["check_noisy"]
 

@@ -19,7 +19,7 @@ from coset.core.terminal import printable
 
 if TYPE_CHECKING:
     from coset.decisions.elicit.session import Session
-    from coset.decisions.lottery import Lottery, Oracle
+    from coset.decisions.preferences.lottery import Lottery, Oracle
 
 __all__ = ["elicit"]
 

@@ -86,7 +86,7 @@ def read_person(path: Path) -> Any:
     Raises:
         FileFormatError: if it is something else, with the reason.
     """
-    from coset.decisions.models import AffineModel, LexicographicUtility, safety_model
+    from coset.decisions.preferences.models import AffineModel, LexicographicUtility, safety_model
 
     _check(path)
     value = read_json(path)
@@ -98,7 +98,7 @@ def read_person(path: Path) -> Any:
         if fields == {"reward", "multiplier"}:
             _check_tables(path, value)
             if any(isinstance(r, list) for r in value["reward"].values()):
-                from coset.decisions.models import LexicographicModel
+                from coset.decisions.preferences.models import LexicographicModel
 
                 return LexicographicModel(value["reward"], value["multiplier"])
             return AffineModel(value["reward"], value["multiplier"])

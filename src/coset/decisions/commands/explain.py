@@ -15,7 +15,7 @@ from coset.decisions.commands.process import PLAIN, Problem, ProcessOptions, ope
 from coset.decisions.commands.solve import find_solution
 
 if TYPE_CHECKING:
-    from coset.decisions.solution import MDPSolution
+    from coset.decisions.solvers.solution import MDPSolution
 
 __all__ = ["explain"]
 
@@ -62,7 +62,7 @@ def explain(
 
 def _fates(problem: Problem, solution: MDPSolution, state: int) -> dict[str, Any]:
     """Return the values of a state and what became of each action, as JSON values."""
-    from coset.decisions.solution import TieStatus
+    from coset.decisions.solvers.solution import TieStatus
 
     named = problem.named
     depth = len(named.objectives)

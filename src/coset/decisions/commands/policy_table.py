@@ -12,7 +12,7 @@ from coset.core.terminal import printable
 
 if TYPE_CHECKING:
     from coset.decisions.commands.process import Problem
-    from coset.decisions.solution import MDPSolution
+    from coset.decisions.solvers.solution import MDPSolution
 
 __all__ = ["policy_lines", "print_policy"]
 
@@ -71,7 +71,7 @@ def policy_lines(problem: Problem, solution: MDPSolution) -> list[str]:
 
 
 def _is_assumed(solution: MDPSolution, state: int) -> bool:
-    from coset.decisions.solution import TieStatus
+    from coset.decisions.solvers.solution import TieStatus
 
     return bool((solution.tie_status[state] == TieStatus.ASSUMED).any())
 

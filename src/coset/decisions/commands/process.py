@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import gymnasium
 
     from coset.decisions.envs.toy_text import ToyText
-    from coset.decisions.mdp_file import NamedMDP
-    from coset.decisions.rational import RationalMDP
+    from coset.decisions.processes.mdp_file import NamedMDP
+    from coset.decisions.processes.rational import RationalMDP
 
 __all__ = ["PLAIN", "Problem", "ProcessOptions", "open_process", "place_of"]
 
@@ -65,8 +65,8 @@ class Problem:
             The outcomes of a JSON file as written; of an environment the simplest fractions, with
             denominators up to 10,000; of an npz file the fractions that its floats are.
         """
-        from coset.decisions.mdp_outcomes import outcomes_of
-        from coset.decisions.rational import RationalMDP
+        from coset.decisions.processes.mdp_outcomes import outcomes_of
+        from coset.decisions.processes.rational import RationalMDP
 
         outcomes = self.named.outcomes
         if outcomes is None:
@@ -107,7 +107,7 @@ def open_process(process: str, options: ProcessOptions) -> Problem:
 
 
 def _open_file(path: Path, options: ProcessOptions) -> Problem:
-    from coset.decisions.mdp_file import ordered, read_mdp
+    from coset.decisions.processes.mdp_file import ordered, read_mdp
 
     plain = ProcessOptions(objectives=options.objectives)
     if options != plain:
@@ -124,8 +124,8 @@ def _open_file(path: Path, options: ProcessOptions) -> Problem:
 
 def _open_environment(name: str, options: ProcessOptions) -> Problem:
     from coset.decisions.envs.toy_text import from_toy_text
-    from coset.decisions.mdp_file import NamedMDP
-    from coset.decisions.objectives import objectives, parse_objectives
+    from coset.decisions.processes.mdp_file import NamedMDP
+    from coset.decisions.processes.objectives import objectives, parse_objectives
 
     wanted = parse_objectives(options.objectives or "reward", options.gamma)
     is_safe = any(objective.name == "safety" for objective in wanted)

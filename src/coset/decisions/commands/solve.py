@@ -18,7 +18,7 @@ from coset.decisions.commands.policy_table import policy_lines, print_policy
 from coset.decisions.commands.process import PLAIN, Problem, ProcessOptions, open_process
 
 if TYPE_CHECKING:
-    from coset.decisions.solution import MDPSolution
+    from coset.decisions.solvers.solution import MDPSolution
 
 __all__ = ["find_solution", "solve"]
 
@@ -90,7 +90,7 @@ def find_solution(
         CosetError: as `coset.decisions.solve` for wrong use.
     """
     from coset.decisions.errors import NoOptimalPolicyError, NotTransientError, UnprovedTieError
-    from coset.decisions.solving import solve as find
+    from coset.decisions.solvers.solving import solve as find
 
     try:
         if exact:
@@ -113,7 +113,7 @@ def _describe(problem: Problem) -> dict[str, Any]:
 
 def _results(problem: Problem, solution: MDPSolution) -> dict[str, Any]:
     """Return what is shown, as JSON values; the certificate is checked here."""
-    from coset.decisions.policy_outcome import policy_outcome
+    from coset.decisions.processes.policy_outcome import policy_outcome
 
     named, certificate = problem.named, solution.certificate
     values = solution.value[named.start].tolist()
@@ -180,7 +180,7 @@ def _print(
 
 
 def _print_values(console: Console, problem: Problem, solution: MDPSolution) -> None:
-    from coset.decisions.solution import TieStatus
+    from coset.decisions.solvers.solution import TieStatus
 
     named = problem.named
     table = Table(box=None, padding=(0, 1))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from coset.core.results import Status
 from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.memorylessness import MemorylessnessWitness
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.lottery import Number
 
 if TYPE_CHECKING:
     import torch
 
-    from coset.decisions.models import AffineModel
+    from coset.decisions.preferences.models import AffineModel
 
 __all__ = ["AffineReward"]
 
@@ -87,7 +87,7 @@ class AffineReward(ExactRecord):
         Raises:
             DomainError: if an interval is infinite, so that there is no estimate.
         """
-        from coset.decisions.models import AffineModel
+        from coset.decisions.preferences.models import AffineModel
 
         return AffineModel(self.reward, self.multiplier)
 

@@ -16,7 +16,7 @@ from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import ratio
 from coset.decisions.elicit.search import Found
 from coset.decisions.elicit.trisection import noisy_sign
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, Oracle
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ def affine(
     Claims: decisions.C1, decisions.C14.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> person = AffineModel(
         ...     {"step": -1, "coin": 3, "home": 10}, {"step": "9/10", "coin": 1, "home": 0}
         ... )

@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.results import Record
-from coset.decisions.exact_numbers import exact_number
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.exact_numbers import exact_number
+from coset.decisions.preferences.lottery import Number
 
 __all__ = ["ExactRecord", "Interval", "numbers"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from coset.core.errors import DomainError, DtypeError
-from coset.decisions.lottery import EMPTY, EventSequence, Lottery, Oracle
+from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from coset.core.results import Witness
 from coset.decisions.elicit.interview import Interview
-from coset.decisions.lottery import EventSequence, Lottery, Oracle, mix
+from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle, mix
 
 __all__ = ["MemorylessnessWitness", "find_reversal"]
 
@@ -104,7 +104,7 @@ def find_reversal(
     Claims: decisions.C5.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> model = AffineModel({"a": 1, "b": 2}, {"a": "1/2", "b": 1})
         >>> a, b, end = (Lottery.sure(EventSequence(e)) for e in (("a",), ("b",), ()))
         >>> find_reversal(Interview(model), "a", (a, end), (b, end)) is None

@@ -16,12 +16,12 @@ from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import gamble, ratio
 from coset.decisions.elicit.search import Found
 from coset.decisions.elicit.trisection import noisy_sign
-from coset.decisions.lottery import Lottery, Number, Oracle
+from coset.decisions.preferences.lottery import Lottery, Number, Oracle
 
 if TYPE_CHECKING:
     import torch
 
-    from coset.decisions.models import LinearUtility
+    from coset.decisions.preferences.models import LinearUtility
 
 __all__ = ["ElicitedUtility", "check_outcomes", "utility"]
 
@@ -64,7 +64,7 @@ class ElicitedUtility(ExactRecord):
 
     def model(self) -> LinearUtility:
         """Return the estimates as a utility, an oracle itself."""
-        from coset.decisions.models import LinearUtility
+        from coset.decisions.preferences.models import LinearUtility
 
         return LinearUtility(self.utility)
 
@@ -113,7 +113,7 @@ def utility(
     Claims: decisions.C1.
 
     Examples:
-        >>> from coset.decisions.models import LinearUtility
+        >>> from coset.decisions.preferences.models import LinearUtility
         >>> person = LinearUtility({"tea": "22/71", "coffee": 1, "water": 0})
         >>> found = utility(person, ["tea", "coffee", "water"], max_denominator=100)
         >>> found.utility["tea"], found.best, found.worst, found.exact

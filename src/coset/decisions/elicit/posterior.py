@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coset.decisions.elicit.question import Question
 from coset.decisions.elicit.search import Found, check_tolerance, is_short
 from coset.decisions.elicit.trisection import check_delta, check_limit
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.lottery import Number
 
 __all__ = ["MAX_ADAPTIVE_QUERIES", "adapt"]
 
@@ -127,7 +127,7 @@ def adapt(
         >>> import torch
         >>> from coset.decisions.elicit.interview import Interview
         >>> from coset.decisions.elicit.question import gamble
-        >>> from coset.decisions.lottery import Lottery
+        >>> from coset.decisions.preferences.lottery import Lottery
         >>> generator = torch.Generator().manual_seed(1)
         >>> def oracle(p, q):
         ...     chance = 1 / (1 + 2.718281828 ** ((q.probability("best") - 0.4) / 0.02))

@@ -18,10 +18,10 @@ from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.outcomes import check_outcomes
 from coset.decisions.elicit.search import SternBrocotWalk
 from coset.decisions.errors import PreferenceContradictionError, ResolutionError
-from coset.decisions.lottery import Lottery, Oracle
+from coset.decisions.preferences.lottery import Lottery, Oracle
 
 if TYPE_CHECKING:
-    from coset.decisions.models import LexicographicUtility
+    from coset.decisions.preferences.models import LexicographicUtility
 
 __all__ = [
     "DifferenceOrder",
@@ -62,7 +62,7 @@ class LexicographicElicitation(ExactRecord):
 
     def model(self) -> LexicographicUtility:
         """Return the utility as a model, an oracle itself; of one level of 0 if `level` is 0."""
-        from coset.decisions.models import LexicographicUtility
+        from coset.decisions.preferences.models import LexicographicUtility
 
         return LexicographicUtility({o: u or (Fraction(0),) for o, u in self.utility.items()})
 
@@ -109,7 +109,7 @@ def lexicographic(
     Claims: decisions.C2c.
 
     Examples:
-        >>> from coset.decisions.models import LexicographicUtility
+        >>> from coset.decisions.preferences.models import LexicographicUtility
         >>> person = LexicographicUtility({"dead": (-1, 0), "poor": (0, 0), "rich": (0, 5)})
         >>> found = lexicographic(person, ["dead", "poor", "rich"], resolution=1000)
         >>> found.level, {o: tuple(map(str, u)) for o, u in found.utility.items()}

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from coset.core.errors import DomainError, RangeError, ShapeError
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 if TYPE_CHECKING:
-    from coset.decisions.models import EventModel
+    from coset.decisions.preferences.models import EventModel
 
 __all__ = ["event_process"]
 
@@ -50,7 +50,7 @@ def event_process(
     Claims: decisions.C5, decisions.C7.
 
     Examples:
-        >>> from coset.decisions.models import AffineModel
+        >>> from coset.decisions.preferences.models import AffineModel
         >>> person = AffineModel({"walk": -1, "home": 5}, {"walk": "9/10", "home": 0})
         >>> process = event_process(  # state 0: action 0 walks on the spot, action 1 goes home
         ...     person,

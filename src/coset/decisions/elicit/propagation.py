@@ -14,7 +14,7 @@ from coset.core.results import Record
 from coset.decisions.elicit.affine_reward import AffineReward
 
 if TYPE_CHECKING:
-    from coset.decisions.mdp import MDP
+    from coset.decisions.processes.mdp import MDP
 
 __all__ = ["ActionChances", "action_chances"]
 
@@ -105,7 +105,7 @@ def action_chances(
 
 
 def _default_solver() -> Callable[..., Any]:
-    from coset.decisions.solving import solve
+    from coset.decisions.solvers.solving import solve
 
     return solve
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from coset.decisions.elicit.interview import Interview
-from coset.decisions.lottery import Lottery, Number, mix
+from coset.decisions.preferences.lottery import Lottery, Number, mix
 
 __all__ = ["LINE", "UNIT", "Question", "Scale", "gamble", "ratio"]
 

@@ -15,10 +15,10 @@ from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.search import check_tolerance
 from coset.decisions.errors import ResolutionError
-from coset.decisions.lottery import EventSequence, Lottery, Oracle, mix
+from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle, mix
 
 if TYPE_CHECKING:
-    from coset.decisions.models import LexicographicModel
+    from coset.decisions.preferences.models import LexicographicModel
 
 __all__ = ["SafetyFirstReward", "SafetyThreshold", "safety_first", "safety_threshold"]
 
@@ -100,7 +100,7 @@ def safety_threshold(
     Claims: decisions.C4.
 
     Examples:
-        >>> from coset.decisions.models import LexicographicUtility, LinearUtility
+        >>> from coset.decisions.preferences.models import LexicographicUtility, LinearUtility
         >>> finite = LinearUtility({"rich": 1, "fine": 0, "hurt": -999})
         >>> safety_threshold(finite, "rich", "fine", "hurt").explain()
         'a finite trade-off: 998.596 to 999.55 times as bad as the gain is good'
@@ -174,7 +174,7 @@ class SafetyFirstReward(ExactRecord):
         Raises:
             DomainError: if no event is unsafe (use `affine.model()`), or a multiplier is negative.
         """
-        from coset.decisions.models import safety_model
+        from coset.decisions.preferences.models import safety_model
 
         if not self.unsafe:
             raise DomainError(
@@ -221,7 +221,7 @@ def safety_first(
     Claims: decisions.C4, decisions.C7.
 
     Examples:
-        >>> from coset.decisions.models import safety_model
+        >>> from coset.decisions.preferences.models import safety_model
         >>> person = safety_model({"step": -1, "goal": -1}, "99/100", ["cliff"], ["goal"])
         >>> found = safety_first(
         ...     person, ["step", "goal", "cliff"], ((), "step"), max_denominator=1000

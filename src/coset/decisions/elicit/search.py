@@ -10,7 +10,7 @@ from typing import Any
 from coset.core.errors import DomainError
 from coset.decisions.elicit.question import Question
 from coset.decisions.errors import ResolutionError
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.lottery import Number
 
 __all__ = [
     "Found",
@@ -111,7 +111,7 @@ def bisect(question: Question, tol: float) -> Found:
     Examples:
         >>> from coset.decisions.elicit.interview import Interview
         >>> from coset.decisions.elicit.question import gamble
-        >>> from coset.decisions.lottery import Lottery
+        >>> from coset.decisions.preferences.lottery import Lottery
         >>> best, middle, worst = (Lottery.sure(name) for name in ("best", "middle", "worst"))
         >>> utility = {"best": 3, "middle": 1, "worst": 0}
         >>> def oracle(p, q):
@@ -178,7 +178,7 @@ def stern_brocot(question: Question, max_denominator: int) -> Found:
     Examples:
         >>> from coset.decisions.elicit.interview import Interview
         >>> from coset.decisions.elicit.question import gamble
-        >>> from coset.decisions.lottery import Lottery
+        >>> from coset.decisions.preferences.lottery import Lottery
         >>> best, middle, worst = (Lottery.sure(name) for name in ("best", "middle", "worst"))
         >>> utility = {"best": 71, "middle": 22, "worst": 0}
         >>> def oracle(p, q):

@@ -10,7 +10,7 @@ from typing import Any
 
 from coset.core.errors import FileFormatError
 from coset.core.files import dump_json, storage_errors, write_atomic
-from coset.decisions.lottery import EventSequence, Lottery, Oracle
+from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle
 
 __all__ = ["Session"]
 

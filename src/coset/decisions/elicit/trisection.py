@@ -15,7 +15,7 @@ from typing import Any
 from coset.core.errors import DomainError
 from coset.decisions.elicit.question import Question
 from coset.decisions.elicit.search import Found, check_tolerance, is_short
-from coset.decisions.lottery import Number
+from coset.decisions.preferences.lottery import Number
 
 __all__ = [
     "MAX_NOISY_QUERIES",
@@ -150,7 +150,7 @@ def trisect(
     Examples:
         >>> from coset.decisions.elicit.interview import Interview
         >>> from coset.decisions.elicit.question import UNIT, Question
-        >>> from coset.decisions.lottery import Lottery
+        >>> from coset.decisions.preferences.lottery import Lottery
         >>> import torch
         >>> generator = torch.Generator().manual_seed(1)
         >>> def oracle(p, q):  # prefers a sure "middle" to 0.4 "best", nine times out of ten

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from coset.decisions.lottery import EventSequence, Lottery
+from coset.decisions.preferences.lottery import EventSequence, Lottery
 
 __all__ = ["chance_text", "lottery_text"]
 

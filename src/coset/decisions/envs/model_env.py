@@ -11,7 +11,7 @@ import torch
 from coset.core.errors import DomainError, RangeError
 
 if TYPE_CHECKING:
-    from coset.decisions.mdp import MDP
+    from coset.decisions.processes.mdp import MDP
 
 __all__ = ["ModelEnv"]
 
@@ -33,7 +33,7 @@ class ModelEnv(gymnasium.Env):
     Claims: decisions.C5.
 
     Example:
-        >>> from coset.decisions.mdp import MDP
+        >>> from coset.decisions.processes.mdp import MDP
         >>> env = ModelEnv(MDP([[[1]], [[1]]], [[[1.0]], [[1.0]]], [[3.0], [0.0]], 0.5), start=0)
         >>> env.reset(seed=0)[0]
         0

@@ -22,7 +22,7 @@ from coset.decisions.envs.toy_tables import Transition, successor_table, tensors
 if TYPE_CHECKING:
     import gymnasium
 
-    from coset.decisions.mdp import MDP
+    from coset.decisions.processes.mdp import MDP
 
 __all__ = ["ToyText", "from_toy_text"]
 
@@ -143,7 +143,7 @@ class ToyText:
         Raises:
             CosetError: as `MDP`.
         """
-        from coset.decisions.mdp import MDP
+        from coset.decisions.processes.mdp import MDP
 
         return MDP(
             self.successor,

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from coset.core.errors import ConfigError, NotConvergedError
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.experiments.grid_rows import cell_rows, policy_row
-from coset.decisions.objectives import objectives, weighted_sum
-from coset.decisions.policy_outcome import policy_outcome
-from coset.decisions.solving import solve
+from coset.decisions.processes.objectives import objectives, weighted_sum
+from coset.decisions.processes.policy_outcome import policy_outcome
+from coset.decisions.solvers.solving import solve
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 
 if TYPE_CHECKING:
     from coset.decisions.envs.toy_text import ToyText
-    from coset.decisions.mdp import MDP
+    from coset.decisions.processes.mdp import MDP
 
 __all__ = ["CliffConfig", "cliff", "least_penalty"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from coset.core.errors import ConfigError
 from coset.decisions.axioms.relations import constrained_relation
-from coset.decisions.lottery import Lottery
-from coset.decisions.outcome_utilities import LexicographicUtility
+from coset.decisions.preferences.lottery import Lottery
+from coset.decisions.preferences.outcome_utilities import LexicographicUtility
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

@@ -11,7 +11,7 @@ from typing import Any
 from coset.core.errors import ConfigError
 from coset.decisions.axioms.certificate import PreferenceCertificate
 from coset.decisions.axioms.checking import Report, check
-from coset.decisions.lottery import Lottery
+from coset.decisions.preferences.lottery import Lottery
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

@@ -18,18 +18,18 @@ import torch
 from coset.core.errors import ConfigError, NotConvergedError
 from coset.decisions import elicit
 from coset.decisions.envs.cliff import cliff_walk
-from coset.decisions.models import AffineModel, EventModel, noisy_oracle, safety_model
-from coset.decisions.policy_outcome import policy_outcome
-from coset.decisions.random_models import random_affine_model
-from coset.decisions.solving import solve
+from coset.decisions.preferences.models import AffineModel, EventModel, noisy_oracle, safety_model
+from coset.decisions.preferences.random_models import random_affine_model
+from coset.decisions.processes.policy_outcome import policy_outcome
+from coset.decisions.solvers.solving import solve
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 
 if TYPE_CHECKING:
     from coset.decisions.elicit import AffineReward
     from coset.decisions.envs.toy_text import ToyText
-    from coset.decisions.mdp import MDP
-    from coset.decisions.solution import MDPSolution
+    from coset.decisions.processes.mdp import MDP
+    from coset.decisions.solvers.solution import MDPSolution
 
 __all__ = ["ElicitationConfig", "elicitation"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from coset.core.errors import ConfigError
 from coset.decisions.envs.toy_text import from_toy_text
 from coset.decisions.experiments.grid_rows import cell_rows, policy_row
-from coset.decisions.objectives import objectives
-from coset.decisions.solving import solve
+from coset.decisions.processes.objectives import objectives
+from coset.decisions.solvers.solving import solve
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from coset.decisions.policy_outcome import policy_outcome
+from coset.decisions.processes.policy_outcome import policy_outcome
 
 if TYPE_CHECKING:
     from coset.decisions.envs.toy_text import ToyText
-    from coset.decisions.mdp import MDP
-    from coset.decisions.solution import MDPSolution
+    from coset.decisions.processes.mdp import MDP
+    from coset.decisions.solvers.solution import MDPSolution
 
 __all__ = ["cell_rows", "finite", "policy_row"]
 

@@ -11,13 +11,13 @@ import torch
 from coset.core.errors import ConfigError
 from coset.decisions.claims.contraction import two_states
 from coset.decisions.claims.gauge import triangle, two_cycle
-from coset.decisions.gauge import gauge
-from coset.decisions.level import ScalarLevel
-from coset.decisions.mdp import MDP
-from coset.decisions.policy_iteration import policy_iteration
-from coset.decisions.potential import potential
-from coset.decisions.radius import radius
-from coset.decisions.transience import transience
+from coset.decisions.processes.gauge import gauge
+from coset.decisions.processes.level import ScalarLevel
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.potential import potential
+from coset.decisions.solvers.policy_iteration import policy_iteration
+from coset.decisions.solvers.radius import radius
+from coset.decisions.solvers.transience import transience
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from coset.decisions.axioms.relations import constrained_relation
-from coset.decisions.hausner import split_safety
-from coset.decisions.lottery import EventSequence, Lottery
-from coset.decisions.models import safety_model
+from coset.decisions.preferences.hausner import split_safety
+from coset.decisions.preferences.lottery import EventSequence, Lottery
+from coset.decisions.preferences.models import safety_model
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

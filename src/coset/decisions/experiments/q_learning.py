@@ -10,9 +10,9 @@ from typing import Any
 from coset.core.errors import ConfigError
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.learn import LexQ, LexQAgent
-from coset.decisions.objectives import objectives
-from coset.decisions.policy_outcome import policy_outcome
-from coset.decisions.solving import solve
+from coset.decisions.processes.objectives import objectives
+from coset.decisions.processes.policy_outcome import policy_outcome
+from coset.decisions.solvers.solving import solve
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

@@ -10,16 +10,16 @@ import torch
 
 from coset.core.errors import ConfigError
 from coset.decisions.claims.flawed_solvers import FLAWED, Policy, sequential
-from coset.decisions.random_mdps import random_rational_mdp
-from coset.decisions.rational import RationalMDP
+from coset.decisions.processes.random_mdps import random_rational_mdp
+from coset.decisions.processes.rational import RationalMDP
 from coset.decisions.reference_lexicographic import (
     BruteForce,
     brute_force,
     joint_policy_iteration,
     policy_worth,
 )
-from coset.decisions.solution import MDPSolution, TieStatus
-from coset.decisions.solving import solve
+from coset.decisions.solvers.solution import MDPSolution, TieStatus
+from coset.decisions.solvers.solving import solve
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

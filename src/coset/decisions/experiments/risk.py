@@ -13,10 +13,10 @@ from coset.core.errors import ConfigError
 from coset.core.results import Status
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.envs.toy_text import from_toy_text
-from coset.decisions.evaluation import evaluate, evaluate_level
-from coset.decisions.mdp import MDP
-from coset.decisions.policy_outcome import policy_outcome
-from coset.decisions.risk import solve_risk_sensitive
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.policy_outcome import policy_outcome
+from coset.decisions.solvers.evaluation import evaluate, evaluate_level
+from coset.decisions.solvers.risk import solve_risk_sensitive
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.errors import ConfigError
-from coset.decisions.hausner import safety_utility, split_safety
-from coset.decisions.lottery import Lottery
-from coset.decisions.random_models import random_lottery
+from coset.decisions.preferences.hausner import safety_utility, split_safety
+from coset.decisions.preferences.lottery import Lottery
+from coset.decisions.preferences.random_models import random_lottery
 from coset.lab.context import RunContext
 from coset.lab.experiments import Preset, experiment
 

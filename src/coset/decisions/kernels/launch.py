@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.decisions.level import ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 
 __all__ = ["Extremes", "LevelArrays", "empty_vector", "merge", "run_shares"]
 

@@ -23,7 +23,7 @@ from coset.decisions.learn.deep import (
 from coset.decisions.learn.networks import LexicographicActorCritic
 from coset.decisions.learn.pool import EnvPool, Steps
 from coset.decisions.learn.selection import checked_slack
-from coset.decisions.returns import multiplier_advantages
+from coset.decisions.processes.returns import multiplier_advantages
 from coset.train import Callback, TrainConfig, TrainState, fit
 
 if TYPE_CHECKING:

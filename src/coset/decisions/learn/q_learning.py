@@ -14,7 +14,7 @@ from torch import Tensor
 from coset.core.errors import DomainError, DtypeError, NotConvergedError, ShapeError
 from coset.core.results import Record
 from coset.decisions.learn.selection import checked_slack, kept_actions, lexicographic_argmax
-from coset.decisions.mdp import MDP
+from coset.decisions.processes.mdp import MDP
 
 __all__ = ["LexQ", "LexQAgent"]
 
@@ -218,7 +218,7 @@ class LexQ:
         if not bool(torch.isfinite(found.q).all()):
             raise NotConvergedError(
                 "values must stay finite; they grew beyond all bounds: some policy multiplies "
-                "faster than it discounts (see coset.decisions.transience)"
+                "faster than it discounts (see coset.decisions.solvers.transience)"
             )
         return found
 

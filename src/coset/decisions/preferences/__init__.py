@@ -1,0 +1,1 @@
+"""Lotteries, utilities and models of people."""

@@ -1,0 +1,1 @@
+"""Decision processes with several objectives, on arrays, in files, and what they hide."""

@@ -1,0 +1,1 @@
+"""Solving decision processes: one objective, several in order, exactly, under constraints."""

@@ -1,0 +1,222 @@
+"""Which actions survive a level: proved to lose, equal, or too close to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coset.core.numerics import EPSILON
+from coset.decisions.processes.level import BLOCK, ScalarLevel
+from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.solution import TieStatus
+from coset.decisions.solvers.transience import spread
+
+__all__ = ["TieLedger", "TieRule", "action_values", "carried_error", "decide_ties"]
+
+
+@dataclass(frozen=True)
+class TieRule:
+    """When an action that is not the best survives a level.
+
+    Attributes:
+        tolerance: it survives if it is worse by at most this, even if that is proved.
+        slack: it survives if it is worse by at most this, on purpose: another problem, in which
+            the levels below may give up as much of this one.
+    """
+
+    tolerance: float = 0.0
+    slack: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class TieLedger:
+    """Who survives so far, and where the others lost; written in place.
+
+    Attributes:
+        allowed: (S, A) bool.
+        lost_at: (S, A) int8, as in `MDPSolution`.
+        loss: (S, A) float64.
+        tie_status: (S, d) int8.
+    """
+
+    allowed: Tensor
+    lost_at: Tensor
+    loss: Tensor
+    tie_status: Tensor
+
+    @classmethod
+    def of(cls, mdp: MDP) -> TieLedger:
+        """Return the ledger before any level: every action that exists survives.
+
+        Args:
+            mdp: the process.
+
+        Returns:
+            The ledger.
+        """
+        exists, depth = mdp.allowed, mdp.num_objectives
+        none = torch.full((mdp.num_states, depth), TieStatus.NONE, dtype=torch.int8)
+        return cls(
+            allowed=exists.clone(),
+            lost_at=exists * torch.tensor(depth + 1, dtype=torch.int8) - 1,
+            loss=torch.zeros(exists.shape, dtype=torch.float64, device=exists.device),
+            tie_status=none.to(exists.device),
+        )
+
+
+def decide_ties(
+    mdp: MDP,
+    index: int,
+    level: ScalarLevel,
+    value: Tensor,
+    error: Tensor | float,
+    reward_error: Tensor | float,
+    rule: TieRule,
+    ledger: TieLedger,
+    equal: Tensor | None = None,
+) -> None:
+    """Decide who survives a level, with bounds on every action value, and write it down.
+
+    An action loses if its upper bound is below the lower bound of another one, and by more than
+    the rule tolerates. Survivors are a proved tie if they are the same action twice (the same
+    events), have action values free of any error, or are known to be equal; otherwise the tie is
+    assumed. A wrong call costs at most the error at this level, and any amount at the next.
+
+    Args:
+        mdp: the process.
+        index: the objective, counted from 0.
+        level: its scalar problem on the actions that are left.
+        value: (S,) float64, its value.
+        error: proved bound on |value − V*|: (S,), or one number for all.
+        reward_error: proved bound on the reward of the level: (S, A), or one number.
+        rule: what to tolerate.
+        ledger: where to write.
+        equal: (S, A) bool, actions known to attain the best value of their state exactly.
+
+    Complexity: one or two sweeps; temporaries of `BLOCK` states.
+
+    Claims: decisions.C8.
+    """
+    for start in range(0, level.num_states, BLOCK):
+        rows = slice(start, start + BLOCK)
+        q, radius = action_values(level, rows, value, error, reward_error)
+        mine = level.allowed[rows]
+        sure = (q - radius).masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
+        best = q.masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
+        lost = mine & (q + radius < sure) & (best - q > rule.tolerance)
+        if rule.slack > 0:
+            lost = mine & (best - q > rule.slack)
+        survivors = mine & ~lost
+        ledger.allowed[rows] = survivors
+        ledger.lost_at[rows] = ledger.lost_at[rows].masked_fill(lost, index)
+        ledger.loss[rows] = torch.where(lost, best - q, ledger.loss[rows])
+        count = survivors.sum(1)
+        status = torch.where(count > 1, TieStatus.ASSUMED, TieStatus.UNIQUE).to(torch.int8)
+        several = torch.nonzero(count > 1).flatten()
+        if len(several):
+            exact = _free_of_error(mdp, level, start + several, reward_error)
+            exact &= q[several] == best[several]
+            known = torch.zeros_like(exact) if equal is None else equal[start + several]
+            same = _same_events(mdp, index, start + several, survivors[several])
+            left = survivors[several]
+            proved = (exact | ~left).all(1) | (known | ~left).all(1) | same
+            status[several[proved]] = TieStatus.PROVED
+        ledger.tie_status[rows, index] = status.masked_fill(count == 0, TieStatus.NONE)
+
+
+def action_values(
+    level: ScalarLevel,
+    rows: slice,
+    value: Tensor,
+    error: Tensor | float,
+    reward_error: Tensor | float,
+) -> tuple[Tensor, Tensor]:
+    """Return action values of some states, and how far each can be off, rounding included.
+
+    Args:
+        level: the problem.
+        rows: which states.
+        value: (S,) float64.
+        error: how far the value may be off, (S,) or one number.
+        reward_error: how far the reward may be off, (S, A) or one number.
+
+    Returns:
+        Q and its radius, (rows, A) float64 each; also where the action is not allowed.
+    """
+    successor, weight, reward = level.successor[rows], level.weight[rows], level.reward[rows]
+    flat = successor.reshape(-1)
+    gathered = value.index_select(0, flat).reshape(successor.shape)
+    moved = level.scale * (weight * gathered).sum(-1, dtype=torch.float64)
+    largest = gathered.abs().amax(-1)
+    mass = level.scale * weight.sum(-1, dtype=torch.float64)
+    terms = successor.shape[2] + 4
+    radius = terms * EPSILON["float64"] * (reward.abs() + mass * largest)
+    if isinstance(error, Tensor):
+        gathered = error.index_select(0, flat).reshape(successor.shape)
+        radius += level.scale * (weight * gathered).sum(-1, dtype=torch.float64)
+    else:
+        radius += mass * error
+    radius += reward_error[rows] if isinstance(reward_error, Tensor) else reward_error
+    return reward + moved, radius
+
+
+def carried_error(mdp: MDP, index: int, errors: Sequence[Tensor | float]) -> Tensor | float:
+    """Return how far the reward of a level may be off: Σ_k P Σ_{j<i} |Γ_ij| error_j(s').
+
+    Args:
+        mdp: the process.
+        index: i.
+        errors: for each level above a bound on its value's error, (S,) or one number.
+
+    Returns:
+        (S, A) float64, or 0 if nothing is carried over.
+    """
+    total: Tensor | float = 0.0
+    for j, error in enumerate(errors):
+        cross = mdp.entry(index, j)
+        if not bool((cross != 0).any()):
+            continue
+        weight, scale = mdp.probability, float(cross.abs()) if cross.numel() == 1 else 1.0
+        if cross.numel() > 1:
+            weight = weight * cross.abs()
+        live = mdp.allowed.any(1)
+        spread_out = error if isinstance(error, Tensor) and error.numel() > 1 else float(error)
+        vector = torch.where(live, spread_out, 0.0).double()
+        nothing = torch.zeros((), dtype=torch.float64, device=live.device)
+        reward = nothing.expand(mdp.allowed.shape)
+        part = ScalarLevel(mdp.successor, weight, reward, mdp.allowed, scale)
+        total = total + spread(part, vector)
+    return total
+
+
+def _free_of_error(
+    mdp: MDP, level: ScalarLevel, states: Tensor, reward_error: Tensor | float
+) -> Tensor:
+    """Return where an action value is one stored reward: a sure event after which all has ended."""
+    chance = mdp.probability[states]
+    sure = ((chance > 0).sum(-1) == 1) & (chance.amax(-1) == 1)
+    ended = ~level.active[level.successor[states].long()] | (level.weight[states] == 0)
+    if isinstance(reward_error, Tensor):
+        sure &= reward_error[states] == 0
+    elif reward_error > 0:
+        sure &= False
+    return sure & ended.all(-1)
+
+
+def _same_events(mdp: MDP, index: int, states: Tensor, survivors: Tensor) -> Tensor:
+    """Return whether all survivors of a state have the same events, up to this objective."""
+    first = survivors.int().argmax(1)
+    rows = torch.arange(len(states), device=states.device)
+    same = torch.ones_like(survivors)
+    multiplier = mdp.multiplier
+    assert isinstance(multiplier, Tensor)
+    for array in (mdp.successor, mdp.probability, mdp.reward[..., : index + 1], multiplier):
+        part = array[states] if array.shape[0] > 1 else array.expand(len(states), *array.shape[1:])
+        if part.shape[1] == 1:
+            continue  # shared by all actions
+        reference = part[rows, first][:, None]
+        same &= (part == reference).flatten(2).all(2)
+    return (same | ~survivors).all(1)
