@@ -23,6 +23,7 @@ from coset.decisions.preferences.hausner import (
     split_safety,
 )
 from coset.decisions.preferences.lottery import (
+    EMPTY,
     EventSequence,
     Lottery,
     Oracle,
@@ -44,6 +45,7 @@ from coset.decisions.preferences.outcome_utilities import (
 from coset.decisions.processes.gauge import (
     Gauge,
     gauge,
+    regauge,
 )
 from coset.decisions.processes.mdp import (
     MDP,
@@ -66,6 +68,7 @@ from coset.decisions.processes.potential import (
     shape_reward,
 )
 from coset.decisions.processes.rational import (
+    RationalEvent,
     RationalMDP,
 )
 from coset.decisions.processes.reorder import (
@@ -74,14 +77,17 @@ from coset.decisions.processes.reorder import (
 from coset.decisions.processes.returns import (
     multiplier_advantages,
     multiplier_returns,
+    multiplier_returns_reference,
 )
 from coset.decisions.reference import (
+    bellman_reference,
     policy_iteration_reference,
     value_iteration_reference,
 )
 from coset.decisions.reference_lexicographic import (
     brute_force,
     joint_policy_iteration,
+    policy_worth,
 )
 from coset.decisions.solvers.batch import (
     MDPBatch,
@@ -93,15 +99,20 @@ from coset.decisions.solvers.certificate import (
     PolicyCertificate,
 )
 from coset.decisions.solvers.cmdp import (
+    CMDPCertificate,
     CMDPSolution,
     solve_cmdp,
 )
 from coset.decisions.solvers.evaluation import (
     evaluate,
 )
+from coset.decisions.solvers.occupancy import (
+    occupancy,
+)
 from coset.decisions.solvers.orders import (
     OrderComparison,
     compare_orders,
+    reorder_objectives,
 )
 from coset.decisions.solvers.radius import (
     Radius,
@@ -138,6 +149,7 @@ __all__ = [  # noqa: RUF022
     "Lottery",
     "mix",
     "EventSequence",
+    "EMPTY",
     "Oracle",
     "LinearUtility",
     "LexicographicUtility",
@@ -152,6 +164,7 @@ __all__ = [  # noqa: RUF022
     "elicit",
     "MDP",
     "RationalMDP",
+    "RationalEvent",
     "MDPBatch",
     "objectives",
     "weighted_sum",
@@ -165,15 +178,18 @@ __all__ = [  # noqa: RUF022
     "PolicyCertificate",
     "ExactPolicyCertificate",
     "evaluate",
+    "occupancy",
     "policy_outcome",
     "compare_orders",
     "OrderComparison",
+    "reorder_objectives",
     "transience",
     "Transience",
     "radius",
     "Radius",
     "gauge",
     "Gauge",
+    "regauge",
     "potential",
     "Potential",
     "shape_reward",
@@ -185,15 +201,19 @@ __all__ = [  # noqa: RUF022
     "certainty_equivalent",
     "solve_cmdp",
     "CMDPSolution",
+    "CMDPCertificate",
     "reorder",
     "multiplier_returns",
     "multiplier_advantages",
+    "multiplier_returns_reference",
     "envs",
     "learn",
+    "bellman_reference",
     "value_iteration_reference",
     "policy_iteration_reference",
     "brute_force",
     "joint_policy_iteration",
+    "policy_worth",
     "NoOptimalPolicyError",
     "NotTransientError",
     "PreferenceContradictionError",
