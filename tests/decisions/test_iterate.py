@@ -160,6 +160,19 @@ def test_most_actions_are_left_alone_in_the_end(monkeypatch, method):
     assert sum(counts) < 0.5 * 2000 * found.iterations
 
 
+@pytest.mark.parametrize("method", ["vi", "gauss-seidel"])
+def test_unrolled_loops_give_the_same_bits(monkeypatch, method):
+    from coset.decisions.kernels import launch
+
+    level = gapped_level(900, 4)
+    plain = iterate(level, tol=1e-9, method=method)
+    monkeypatch.setattr(launch, "_UNROLLING", 0)
+    unrolled = iterate(level, tol=1e-9, method=method)
+    assert torch.equal(plain.value, unrolled.value)
+    assert torch.equal(plain.policy, unrolled.policy)
+    assert plain.iterations == unrolled.iterations
+
+
 def test_exact_ties_are_always_looked_at(monkeypatch):
     level = gapped_level(600, 2)
     twice = dataclasses.replace(

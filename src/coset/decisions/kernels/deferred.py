@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from coset.decisions.kernels.cpu import ROWS_AHEAD, VALUES_AHEAD, ask_row
 from coset.decisions.kernels.prefetch import prefetch
 
 __all__ = ["BLOCK", "deferred_sweep"]
@@ -27,26 +28,46 @@ _FEW = 8
 _DOWN = 1 - 1e-6
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _ask_values(successor, value, s, a, num):
+    """Ask for the values of the successors of one action."""
+    for k in range(num):
+        prefetch(value, np.uint64(np.uint32(successor[s, a, k])))
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _one_action(level, scale, value, policy, states, num, start, fresh):
+def _one_action(level, scale, value, policy, states, num, start, fresh, unrolled):
     successor, weight, reward = level
+    length = len(unrolled[1]) if len(unrolled[1]) else successor.shape[2]
     for j in range(num):
-        s = np.int64(states[j])
+        s = states[min(j + VALUES_AHEAD, num - 1)]
+        _ask_values(successor, value, s, np.int64(policy[s]), length)
+        s = states[j]
         a = np.int64(policy[s])
         total = 0.0
-        for k in range(successor.shape[2]):
+        for k in range(length):
             total += np.float64(weight[s, a, k]) * np.float64(value[np.uint32(successor[s, a, k])])
         fresh[s - start] = np.float64(reward[s, a]) + scale * total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _all_actions(level, scale, allowed, value, states, num, table):
+def _all_actions(level, scale, allowed, value, states, num, table, unrolled):
     successor, weight, reward = level
+    indices, weights = successor.reshape(-1), weight.reshape(-1)
+    num_actions = len(unrolled[0]) if len(unrolled[0]) else successor.shape[1]
+    num_successors = len(unrolled[1]) if len(unrolled[1]) else successor.shape[2]
+    length = num_actions * num_successors
     for j in range(num):
-        s = np.int64(states[j])
-        for a in range(successor.shape[1]):
+        s = states[min(j + ROWS_AHEAD, num - 1)]
+        ask_row(indices, s * length, length)
+        ask_row(weights, s * length, length)
+        s = states[min(j + VALUES_AHEAD, num - 1)]
+        for a in range(num_actions):
+            _ask_values(successor, value, s, a, num_successors)
+        s = states[j]
+        for a in range(num_actions):
             total = 0.0
-            for k in range(successor.shape[2]):
+            for k in range(num_successors):
                 x = np.float64(value[np.uint32(successor[s, a, k])])
                 total += np.float64(weight[s, a, k]) * x
             q = np.float64(reward[s, a]) + scale * total
@@ -91,11 +112,12 @@ def _sort_states(deadline, policy, flat, shape, limit, start, stop, whole, singl
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _look_again(
-    level, scale, allowed, value, policy, deadline, norm, moved, whole, due, scratch, fresh, start
-):
+    level, scale, allowed, value, policy, deadline, norm, moved, whole, due, scratch, fresh, start,
+    unrolled,
+):  # fmt: skip
     """Take all actions of the states listed: write their best values and actions, and deadlines."""
     table, best, second, choice = scratch
-    _all_actions(level, scale, allowed, value, whole, due, table)
+    _all_actions(level, scale, allowed, value, whole, due, table, unrolled)
     _best_two(table, due, best, second, choice)
     for j in range(due):
         s = whole[j]
@@ -129,19 +151,23 @@ def _store(fresh, value, out, norm, policy, start, stop, seen):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _store_in_order(level, scale, value, out, norm, policy, start, stop, backward, seen):
+def _store_in_order(level, scale, value, out, norm, policy, start, stop, backward, seen, unrolled):
     """Write the new values of a block whose best actions are known, state by state."""
     successor, weight, reward = level
+    length = len(unrolled[1]) if len(unrolled[1]) else successor.shape[2]
     low, high, size = seen
     total = 0.0
     for place in range(stop - start):
+        ahead = min(place + VALUES_AHEAD, stop - start - 1)
+        s = stop - 1 - ahead if backward else start + ahead
+        _ask_values(successor, value, s, max(0, np.int64(policy[s])), length)
         s = stop - 1 - place if backward else start + place
         a = np.int64(policy[s])
         if a < 0:
             out[s] = 0
             continue
         x = 0.0
-        for k in range(successor.shape[2]):
+        for k in range(length):
             x += np.float64(weight[s, a, k]) * np.float64(value[np.uint32(successor[s, a, k])])
         x = np.float64(reward[s, a]) + scale * x
         change = x - np.float64(value[s])
@@ -172,6 +198,7 @@ def deferred_sweep(
     factor,
     first,
     last,
+    unrolled,
 ):
     """Write TV for the states first … last − 1, in place (Gauss–Seidel by blocks) or into `out`.
 
@@ -179,7 +206,8 @@ def deferred_sweep(
     the blocks from the last; `policy`: (S,) int32, the last known best actions, −1 where there is
     none; `deadline`: (S,) float32, how far moves may have summed up before all actions must be
     looked at, inf where there is at most one action; `moved`: their sum so far, in the units of
-    `norm`; `factor`: c. In place, what earlier blocks changed counts too. Returns the least and the
+    `norm`; `factor`: c; `unrolled`: tuples of A and K elements by whose lengths loops are unrolled,
+    or empty ones. In place, what earlier blocks changed counts too. Returns the least and the
     greatest δ of states with an action (0 included in place), the greatest |TV|, the mean of δ
     weighted by the place in the sweep, and how many states needed all actions.
     """
@@ -198,15 +226,15 @@ def deferred_sweep(
         num_whole += due
         few = due * _FEW <= stop - start
         if not few:
-            _one_action(level, scale, value, policy, single, kept, start, fresh)
+            _one_action(level, scale, value, policy, single, kept, start, fresh, unrolled)
         if due:
             _look_again(
                 level, scale, allowed, value, policy, deadline, norm, moved, whole, due,
-                scratch, fresh, start,
+                scratch, fresh, start, unrolled,
             )  # fmt: skip
         if few:
             seen, total = _store_in_order(
-                level, scale, value, out, norm, policy, start, stop, backward, seen
+                level, scale, value, out, norm, policy, start, stop, backward, seen, unrolled
             )
         else:
             seen, total = _store(fresh, value, out, norm, policy, start, stop, seen)

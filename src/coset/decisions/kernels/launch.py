@@ -162,7 +162,7 @@ class LevelArrays:
         arguments = (self.level, self.scale, self.allowed, flat, value.numpy(), out.numpy(), same)
         rest = (backward, self.norm, policy.numpy(), deadline.numpy(), moved, factor)
         parts = run_shares(
-            lambda a, b: kernel(*arguments, *rest, a, b),
+            lambda a, b: kernel(*arguments, *rest, a, b, self.unrolled),
             self.shape[0],
             0 if same else self.num_gathers,
         )
