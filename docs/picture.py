@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coset.core.files import read_json
+from coset.decisions.figures import lake_maps, penalty_phases
 from coset.lab.figure_style import save_svg, style
 from coset.lab.records import rows_of
 from coset.lab.runner import run_preset
@@ -35,6 +36,8 @@ def main() -> None:
         "overview": (particle_lines, small_rows("sharing.particles")),
         "ssm_series": (series_diagram, stored_rows("ssm.compile")),
         "ssm_near_solution": (near_solution_lengths, stored_rows("ssm.near-solution")),
+        "decisions_lake": (lake_maps, stored_rows("decisions.frozen-lake")),
+        "decisions_penalties": (penalty_phases, stored_rows("decisions.cliff")),
     }
     for name, (draw, rows) in pictures.items():
         with style():
