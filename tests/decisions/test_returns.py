@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import DomainError, DtypeError, ShapeError
+from coset.core.errors import DomainError, DtypeError, ShapeError, UnsupportedError
 from coset.decisions.processes.returns import (
     multiplier_advantages,
     multiplier_returns,
@@ -137,6 +137,24 @@ def test_with_a_full_trace_they_are_returns_minus_values(generator):
     torch.testing.assert_close(found, multiplier_returns(reward, gamma, last) - value)
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (3, 0, 2)])
+def test_advantages_of_no_steps_are_empty(shape):
+    none = torch.zeros(shape, dtype=F64)
+    ended = torch.zeros(shape[:1] if len(shape) == 1 else shape[:-1], dtype=torch.bool)
+    assert multiplier_advantages(none, 0.5, none, none, ended=ended).shape == shape
+
+
+def test_advantages_are_differentiable(generator):
+    reward, value = torch.randn(2, 2, 4, 2, generator=generator, dtype=F64).requires_grad_()
+    gamma = lower(generator, 2, 4, d=2).requires_grad_()
+    ended = torch.tensor([False, True, False, False])
+
+    def advantages(r, g, v):
+        return multiplier_advantages(r, g, v, v.flip(1), ended=ended)
+
+    assert torch.autograd.gradcheck(advantages, (reward, gamma, value))
+
+
 def test_advantages_of_numbers_and_batches(generator):
     reward, value, after = torch.randn(3, 2, 6, 1, generator=generator, dtype=F64)
     ended = torch.zeros(6, dtype=torch.bool)
@@ -172,11 +190,17 @@ def test_what_is_refused():
         multiplier_returns(["a"], 0.5)
     with pytest.raises(DtypeError, match="multiplier"):
         multiplier_returns([1.0], torch.ones(1, dtype=torch.complex64))
-    for trace in (-0.1, 1.1, float("nan")):
+    for trace in (-0.1, 1.1, float("nan"), "all", None):
         with pytest.raises(DomainError, match="trace"):
             multiplier_advantages([1.0], 0.5, [0.0], [0.0], trace=trace)
-    with pytest.raises(DtypeError, match="ended"):
-        multiplier_advantages([1.0], 0.5, [0.0], [0.0], ended=[1])
+    for ended in ([1], "no", [None]):
+        with pytest.raises(DtypeError, match="ended must be"):
+            multiplier_advantages([1.0], 0.5, [0.0], [0.0], ended=ended)
+    far = torch.zeros(1, device="meta", dtype=F64)
+    with pytest.raises(UnsupportedError, match="value must lie on the device of the rewards, cpu"):
+        multiplier_advantages([1.0], 0.5, far, [0.0])
+    with pytest.raises(UnsupportedError, match="multiplier must lie on the device"):
+        multiplier_returns([1.0], far)
     for value, after, name in (([0.0, 0.0], [0.0], "value"), ([0.0], [0.0, 0.0], "next_value")):
         with pytest.raises(ShapeError, match=name):
             multiplier_advantages([1.0], 0.5, value, after)

@@ -6,6 +6,7 @@ what follows, so that all returns of a trajectory are one scan run backwards (`c
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ def multiplier_returns(
     Raises:
         ShapeError: if the shapes do not fit.
         DtypeError: if an input cannot be read as real numbers.
+        UnsupportedError: if the inputs lie on different devices, or the backend is unknown.
 
     Complexity: O(T·d) for factors, O(T·d²) for matrices.
 
@@ -117,8 +119,9 @@ def multiplier_advantages(
 
     Raises:
         ShapeError: if the shapes do not fit.
-        DtypeError: if an input cannot be read as real numbers.
+        DtypeError: if an input cannot be read as real numbers, or `ended` is not bool.
         DomainError: if λ is not in [0, 1].
+        UnsupportedError: if the inputs lie on different devices, or the backend is unknown.
 
     Claims: decisions.C15.
 
@@ -127,8 +130,8 @@ def multiplier_advantages(
         >>> multiplier_advantages([0.0, 0.0, 1.0], 0.5, value, next_value, trace=1.0)
         tensor([-0.2500, -0.5000,  0.0000], dtype=torch.float64)
     """
-    if not 0.0 <= trace <= 1.0:
-        raise DomainError(f"trace must be in [0, 1]; given {trace}")
+    if not isinstance(trace, Real) or not 0.0 <= trace <= 1.0:
+        raise DomainError(f"trace must be a number in [0, 1]; given {trace!r}")
     r, m, _, flat = _prepare(reward, multiplier, None)
     now = _like_reward(value, r, flat, "value")
     after = _like_reward(next_value, r, flat, "next_value")
@@ -137,7 +140,8 @@ def multiplier_advantages(
     if ended is not None:
         goes_on = ~_mask(ended, r)
         m = m * (goes_on[..., None] if m.dim() <= r.dim() else goes_on[..., None, None]).to(m.dtype)
-    advantages = _backward(m, delta, torch.zeros_like(delta[..., 0, :]), backend)
+    nothing = delta.new_zeros((*delta.shape[:-2], delta.shape[-1]))
+    advantages = _backward(m, delta, nothing, backend)
     return advantages[..., 0] if flat else advantages
 
 
@@ -174,10 +178,7 @@ def _prepare(reward: Any, multiplier: Any, bootstrap: Any) -> tuple[Tensor, Tens
     for name, x, given in (("multiplier", m, multiplier), ("bootstrap", b, bootstrap)):
         if isinstance(given, Tensor) or x.dim():
             dtype = torch.promote_types(dtype, x.dtype)
-        if x.device != r.device and x.dim():
-            raise UnsupportedError(
-                f"{name} must lie on the device of the rewards, {r.device}; it is on {x.device}"
-            )
+        _check_device(x, r, name)
     r, m, b = r.to(dtype), m.to(r.device, dtype), b.to(r.device, dtype)
     if r.dim() == 0:
         raise ShapeError("reward must be (T,) or (…, T, d); given one number")
@@ -193,14 +194,20 @@ def _prepare(reward: Any, multiplier: Any, bootstrap: Any) -> tuple[Tensor, Tens
     return r, _fit_multiplier(m, r), _fit(b, (*r.shape[:-2], r.shape[-1]), "bootstrap"), flat
 
 
+def _check_device(x: Tensor, r: Tensor, name: str) -> None:
+    if x.device != r.device and x.dim():
+        raise UnsupportedError(
+            f"{name} must lie on the device of the rewards, {r.device}; it is on {x.device}; "
+            f"move it there"
+        )
+
+
 def _fit_multiplier(m: Tensor, r: Tensor) -> Tensor:
     if m.dim() <= r.dim():
         return _fit(m, tuple(r.shape), "multiplier")
     size = r.shape[-1]
-    if m.shape[-2:] != (
-        size,
-        size,
-    ):  # a matrix of one number for several objectives says too little
+    # Sizes of 1 would broadcast here, but one number says too little of several objectives.
+    if m.shape[-2:] != (size, size):
         raise ShapeError(
             f"multiplier matrices must be (…, T, {size}, {size}), a row and a column for each "
             f"objective; given {tuple(m.shape)}"
@@ -218,12 +225,17 @@ def _fit(x: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
 
 
 def _like_reward(x: Any, r: Tensor, flat: bool, name: str) -> Tensor:
-    value = _real(x, name).to(r.dtype)
+    value = _real(x, name)
+    _check_device(value, r, name)
+    value = value.to(r.device, r.dtype)
     return _fit(value.unsqueeze(-1) if flat and value.dim() else value, tuple(r.shape), name)
 
 
 def _mask(ended: Any, r: Tensor) -> Tensor:
-    mask = torch.as_tensor(ended, device=r.device)
+    try:
+        mask = torch.as_tensor(ended, device=r.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DtypeError(f"ended must be True or False at each step; {error}") from error
     if mask.dtype != torch.bool:
-        raise DtypeError(f"ended must be bool; given {mask.dtype}")
+        raise DtypeError(f"ended must be bool; given {mask.dtype}; compare it with 0")
     return _fit(mask, tuple(r.shape[:-1]), "ended")
