@@ -85,7 +85,8 @@ def test_commands(file, command, output, tmp_path):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    # 1 is an answer, too: the preferences contradict each other, the claim is not as expected.
+    assert done.returncode in (0, 1), done.stderr
     assert _plain(done.stdout) == _plain(output)
 
 
