@@ -46,9 +46,9 @@ def _moved(successor, weight, value, s, a, num):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def ask_row(flat, row, num):
-    """Ask for the cache lines of ``flat[row : row + num]``."""
-    for i in range(0, num, 64 // flat.itemsize):
+def ask_row(flat, row, num, step):
+    """Ask for the cache lines of ``flat[row : row + num]``; `step`: elements of one line."""
+    for i in range(0, num, step):
         prefetch(flat, row + i)
     prefetch(flat, row + num - 1)
 
@@ -73,8 +73,8 @@ def improve(level, allowed, scale, value, out, norm, backward, first, last, acti
         s = (last - 1 if backward else first) + step * place
         if len(branches):
             ahead = min(max(s + step * ROWS_AHEAD, first), last - 1)
-            ask_row(indices, ahead * num_actions * num, num_actions * num)
-            ask_row(weights, ahead * num_actions * num, num_actions * num)
+            ask_row(indices, ahead * num_actions * num, num_actions * num, 16)
+            ask_row(weights, ahead * num_actions * num, num_actions * num, 8)
             prefetch(rewards, ahead * num_actions)
             ahead = min(max(s + step * VALUES_AHEAD, first), last - 1)
             for a in range(num_actions):

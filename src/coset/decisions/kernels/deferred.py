@@ -59,8 +59,8 @@ def _all_actions(level, scale, allowed, value, states, num, table, unrolled):
     length = num_actions * num_successors
     for j in range(num):
         s = states[min(j + ROWS_AHEAD, num - 1)]
-        ask_row(indices, s * length, length)
-        ask_row(weights, s * length, length)
+        ask_row(indices, s * length, length, 16)
+        ask_row(weights, s * length, length, 8)
         s = states[min(j + VALUES_AHEAD, num - 1)]
         for a in range(num_actions):
             _ask_values(successor, value, s, a, num_successors)

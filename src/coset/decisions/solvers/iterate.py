@@ -18,6 +18,7 @@ from coset.core.numerics import EPSILON
 from coset.core.results import Record
 from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.solvers.bellman import checked_value, resolve_backend
+from coset.decisions.solvers.extrapolation import Extrapolation
 from coset.decisions.solvers.sweepers import make_sweeper
 
 __all__ = ["Iterated", "StopRule", "SweepMethod", "iterate"]
@@ -173,7 +174,7 @@ class _Run:
         self.value = self._started(start, dtype)
         self.out = self.value
         self.iterations = 0
-        self.shifting = True
+        self.shifting, self.extrapolation = True, Extrapolation()
         self.residual = math.inf
 
     def _started(self, start: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -265,7 +266,10 @@ class _Run:
             # Where what matters comes from states further on, the other direction carries it.
             backward ^= rate > _SLOW and before < math.inf
             before = width
-            if self.shifting:
+            jump = self.extrapolation.propose(self.value, width, rate) if rate > _SLOW else None
+            if jump is not None:
+                self.sweeper.add(self.value, jump)
+            elif self.shifting:
                 self.sweeper.shift(self.value, self._carried())
 
     def _carried(self) -> float:

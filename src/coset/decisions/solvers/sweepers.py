@@ -45,6 +45,9 @@ class Sweeper(Protocol):
     def shift(self, value: Tensor, amount: float) -> None:
         """Add a number to the values of all states with an action."""
 
+    def add(self, value: Tensor, change: Tensor) -> None:
+        """Add a vector to the values; what belongs to states without an action must be 0."""
+
     def policy(self) -> Tensor | None:
         """Return the greedy policy of the last `improve`, if it was looked for."""
 
@@ -188,6 +191,13 @@ class _Compiled:
         less, more = self.factors()
         self._move((more - less) * abs(amount), self.size + abs(amount), value.dtype)
 
+    def add(self, value: Tensor, change: Tensor) -> None:
+        value += change
+        if self.arrays.norm.size:
+            change = change / torch.from_numpy(self.arrays.norm)
+        low, high = (float(x) for x in torch.aminmax(change[self.active]))
+        self._moved_by(min(low, 0.0), max(high, 0.0), self.size + max(-low, high), value.dtype)
+
     def policy(self) -> Tensor | None:
         return self.choice if self.fresh else None
 
@@ -224,6 +234,9 @@ class _Eager:
 
     def shift(self, value: Tensor, amount: float) -> None:
         value += amount * self.active
+
+    def add(self, value: Tensor, change: Tensor) -> None:
+        value += change
 
     def policy(self) -> Tensor | None:
         return self.choice if self.fresh else None
