@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from coset.core.errors import DomainError, ShapeError
+from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.decisions.preferences.exact_numbers import is_order_preserving
 from coset.decisions.preferences.hausner import (
     SafetyOrder,
@@ -167,6 +167,13 @@ def test_safety_is_checked():
         split_safety(Lottery.sure("x"), [])
     with pytest.raises(DomainError, match="at least one outcome; given 'ox'"):
         SafetyOrder(LinearUtility({"x": 1}), "ox")
+    with pytest.raises(DomainError, match="at least one outcome; given None"):
+        split_safety(Lottery.sure("x"), None)
+    with pytest.raises(DtypeError, match="an outcome must be hashable"):
+        safety_utility({"x": 1}, [["o"]])
+    for wrong in (lambda: split_safety("x", ["o"]), lambda: compose_safety(HALF, "x", "o")):
+        with pytest.raises(DtypeError, match="a Lottery is needed; given 'x'"):
+            wrong()
     with pytest.raises(DomainError, match="must not hold the unsafe outcome"):
         compose_safety(HALF, Lottery.sure("o"), "o")
     with pytest.raises(DomainError, match=r"\[0, 1\]"):

@@ -103,3 +103,22 @@ def test_bad_mixtures_utilities_and_sequences_are_refused():
         EventSequence("abc")
     with pytest.raises(DtypeError):
         EventSequence((1,))
+
+
+def test_a_sequence_is_read_from_any_iterable():
+    assert EventSequence(e for e in "ab") == EventSequence(["a", "b"]) == EventSequence.of("a", "b")
+    with pytest.raises(DtypeError, match="a tuple of strings; given 5"):
+        EventSequence(5)
+
+
+def test_bare_outcomes_are_not_lotteries():
+    for p, q in (("a", Lottery.sure("b")), (Lottery.sure("b"), "a")):
+        for alpha in (0, 0.5, 1):
+            with pytest.raises(DtypeError, match=r"given 'a'; write Lottery.sure"):
+                mix(alpha, p, q)
+    with pytest.raises(DtypeError, match="a mapping outcome → probability"):
+        Lottery.of([("a", 1)])
+    with pytest.raises(DtypeError, match="lists its outcomes and their weights"):
+        Lottery("a", 1)
+    with pytest.raises(DomainError, match="the one of 'a' is inf"):
+        Lottery(["a", "b"], [10**5000, 0.5])

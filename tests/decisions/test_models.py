@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
@@ -216,3 +217,41 @@ def test_lexicographic_comparison():
     assert compare_lexicographic((), ()) == 0
     with pytest.raises(ShapeError, match="given 1 and 2"):
         compare_lexicographic((1,), (1, 2))
+
+
+def test_models_print_what_they_hold_in_one_line():
+    assert repr(AffineModel({"a": 1}, {"a": "9/10"})) == "AffineModel('a': r = 1, Γ = 9/10)"
+    assert "'a': r = (0, 2), Γ = ((1, 0), (2, 9/10))" in repr(SAFETY)
+    assert repr(LinearUtility({7: "1/3"})) == "LinearUtility(7: (1/3))"
+    many = LexicographicUtility({f"o{i}": (i, 0.1) for i in range(100)})
+    assert repr(many).endswith("; … 92 more)")
+    assert len(repr(many)) < 600
+
+
+@pytest.mark.parametrize("given", [5, None, "a", [("a", 1)]])
+def test_rewards_and_multipliers_are_mappings(given):
+    for reward, multiplier, name in ((given, {"a": 1}, "reward"), ({"a": 1}, given, "multiplier")):
+        with pytest.raises(DtypeError, match=f"the {name} must be a mapping event → value"):
+            AffineModel(reward, multiplier)
+
+
+def test_parts_of_the_recursion_are_checked():
+    for model in (SAFETY, AffineModel({"a": 1}, {"a": 1})):
+        for wrong in (model.vector, model.matrix, lambda e, m=model: m.after(e, m.vector("a"))):
+            with pytest.raises(DomainError, match=r"the model knows the events a.*given 'q'"):
+                wrong("q")
+    with pytest.raises(ShapeError, match="must have 2 levels, as the model; given 1"):
+        SAFETY.after("a", (Fraction(1),))
+
+
+@pytest.mark.parametrize(
+    ("reward", "unsafe", "terminal"),
+    [([("a", 1)], ["x"], []), ({"a": 1}, 5, []), ({"a": 1}, [["x"]], []), ({"a": 1}, ["x"], None)],
+)
+def test_safety_models_ask_for_lists_of_names(reward, unsafe, terminal):
+    with pytest.raises(DomainError, match="names at least one event, in a list, terminal is a lis"):
+        safety_model(reward, 1, unsafe, terminal)
+
+
+def test_unsafe_events_may_come_in_an_array():
+    assert safety_model({"a": 1}, 1, np.array(["x", "y"])) == safety_model({"a": 1}, 1, ["x", "y"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,7 +65,7 @@ def test_without_noise_the_answers_are_right_and_ties_are_tossed():
     assert {oracle(a, a) for _ in range(20)} == {1, -1}
 
 
-@pytest.mark.parametrize("slope", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("slope", [-1, float("nan"), float("inf"), Fraction(10) ** 400])
 def test_a_slope_is_finite_and_not_negative(slope):
     with pytest.raises(DomainError, match="the slope must be finite and ≥ 0"):
         noisy_oracle({"a": 1}, slope)
@@ -109,3 +110,30 @@ def test_other_outcomes_are_refused():
     with pytest.raises(DtypeError, match="event sequences; given 'e'"):
         LargestDifference().prefer("e", EMPTY)
     assert LargestDifference("f").prefer(EMPTY, EventSequence.of("f")) == 1
+
+
+def test_without_noise_close_and_huge_utilities_are_told_apart():
+    for a, b in (
+        (Fraction(1, 10**400), 0),
+        (10**17 + 1, 10**17),
+        (Fraction(10) ** 400, Fraction(10) ** 400 - 1),
+    ):
+        oracle = noisy_oracle({"a": a, "b": b}, 0)
+        assert (oracle.probability("a", "b"), oracle.probability("b", "a")) == (1.0, 0.0)
+
+
+def test_utilities_beyond_the_floats_have_probabilities():
+    near = noisy_oracle({"a": Fraction(10) ** 400 + 1, "b": Fraction(10) ** 400}, 1)
+    assert near.probability("a", "b") == pytest.approx(1 / (1 + math.exp(-1)))
+    far = noisy_oracle({"a": Fraction(10) ** 400, "b": 0}, 1)
+    assert far.probability("a", "b") == 1.0
+    assert far.probability("b", "a") < 1e-300
+    assert noisy_oracle({"a": 1e300, "b": 0}, 1e-300).probability("a", "b") == 1.0
+
+
+def test_what_cannot_answer_is_refused():
+    with pytest.raises(DtypeError, match="a model of utility; given 5"):
+        noisy_oracle(5, 1)
+    with pytest.raises(DtypeError, match="an oracle is a function of two lotteries"):
+        CountingOracle(5)
+    assert noisy_oracle({"a": 1}, np.float32(0.5)).slope == 0.5

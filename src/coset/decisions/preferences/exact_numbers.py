@@ -22,7 +22,6 @@ __all__ = [
     "exact_number",
     "exact_vector",
     "identity",
-    "inverse",
     "is_order_preserving",
     "row_reduce",
 ]
@@ -207,23 +206,3 @@ def row_reduce(rows: Iterable[Sequence[Fraction]]) -> tuple[list[list[Fraction]]
 
 def _less(row: Sequence[Fraction], factor: Fraction, other: Sequence[Fraction]) -> list[Fraction]:
     return [x - factor * y for x, y in zip(row, other, strict=True)]
-
-
-def inverse(matrix: Sequence[Sequence[Fraction]]) -> Matrix:
-    """Return the inverse of a square matrix.
-
-    Args:
-        matrix: d rows of d fractions.
-
-    Returns:
-        Its inverse.
-
-    Raises:
-        DomainError: if it has none.
-    """
-    d = len(matrix)
-    wide = [[*row, *unit] for row, unit in zip(matrix, identity(d), strict=True)]
-    reduced, pivots = row_reduce(wide)
-    if pivots != list(range(d)):
-        raise DomainError(f"the matrix must be invertible; its rank is less than {d}")
-    return tuple(tuple(row[d:]) for row in reduced)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.decisions.preferences.exact_numbers import (
     Matrix,
     Vector,
@@ -18,7 +18,7 @@ from coset.decisions.preferences.exact_numbers import (
     is_order_preserving,
     row_reduce,
 )
-from coset.decisions.preferences.lottery import Lottery, Number, Oracle, mix
+from coset.decisions.preferences.lottery import Lottery, Number, Oracle, check_lottery, mix
 from coset.decisions.preferences.outcome_utilities import LexicographicUtility, LinearUtility
 
 __all__ = [
@@ -247,9 +247,11 @@ def safety_utility(
 
 
 def _checked_unsafe(unsafe: Iterable[Hashable]) -> list[Hashable]:
-    listed = list(unsafe)
+    listed = list(unsafe) if isinstance(unsafe, Iterable) else []
     if not listed or isinstance(unsafe, str):
         raise DomainError(f"unsafe must list at least one outcome; given {unsafe!r}")
+    if not all(isinstance(outcome, Hashable) for outcome in listed):
+        raise DtypeError(f"an outcome must be hashable; given {listed!r:.60}; use names or tuples")
     return listed
 
 
@@ -265,6 +267,7 @@ def split_safety(lottery: Lottery, unsafe: Iterable[Hashable]) -> tuple[Number, 
 
     Raises:
         DomainError: if no outcome is unsafe.
+        DtypeError: if it is not a lottery.
 
     Claims: decisions.C4b.
 
@@ -273,6 +276,7 @@ def split_safety(lottery: Lottery, unsafe: Iterable[Hashable]) -> tuple[Number, 
         >>> split_safety(Lottery.of({"o": third, "x": third * 3 / 2, "y": third / 2}), ["o"])
         (Fraction(2, 3), 3/4 x + 1/4 y)
     """
+    check_lottery(lottery)
     bad = frozenset(_checked_unsafe(unsafe))
     safe = [(o, w) for o, w in lottery.items() if o not in bad]
     alpha: Number = sum((w for _, w in safe), Fraction(0))
@@ -294,6 +298,7 @@ def compose_safety(alpha: Any, safe: Lottery, unsafe: Hashable) -> Lottery:
 
     Raises:
         DomainError: if α is outside [0, 1] or o† is in the support of p.
+        DtypeError: if p is not a lottery.
 
     Claims: decisions.C4b.
 
@@ -301,6 +306,7 @@ def compose_safety(alpha: Any, safe: Lottery, unsafe: Hashable) -> Lottery:
         >>> compose_safety(Fraction(2, 3), Lottery.sure("x"), "crash")
         1/3 crash + 2/3 x
     """
+    check_lottery(safe)
     if unsafe in safe.support:
         raise DomainError(f"the safe part must not hold the unsafe outcome; it holds {unsafe!r}")
     share = alpha if isinstance(alpha, float) else exact_number(alpha, "the chance of safety")
@@ -310,6 +316,8 @@ def compose_safety(alpha: Any, safe: Lottery, unsafe: Hashable) -> Lottery:
 @dataclass(frozen=True)
 class SafetyOrder:
     """The order that puts safety first: [α, p] ≿ [β, q] iff α > β, or α = β and p ≿ q.
+
+    At α = 0 all p give the same lottery, and none is preferred.
 
     Attributes:
         safe: the relation on lotteries over safe outcomes, any oracle.

@@ -11,7 +11,7 @@ from typing import Any
 
 from coset.core.errors import DomainError, DtypeError
 
-__all__ = ["EMPTY", "EventSequence", "Lottery", "Number", "Oracle", "mix"]
+__all__ = ["EMPTY", "EventSequence", "Lottery", "Number", "Oracle", "check_lottery", "mix"]
 
 Number = Fraction | float
 # Weights given as floats must sum to 1 up to this; they are kept as they are, never rescaled.
@@ -38,12 +38,15 @@ class EventSequence:
     events: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.events, str) or not all(isinstance(e, str) for e in self.events):
+        # Kept before it is looked through: an iterator would be empty afterwards.
+        listed = isinstance(self.events, Iterable) and not isinstance(self.events, str)
+        events = tuple(self.events) if listed else ()
+        if not listed or not all(isinstance(e, str) for e in events):
             raise DtypeError(
                 f"an event sequence is a tuple of strings; given {self.events!r}; "
                 f"write EventSequence.of('a', 'b')"
             )
-        object.__setattr__(self, "events", tuple(self.events))
+        object.__setattr__(self, "events", events)
 
     @classmethod
     def of(cls, *events: str) -> EventSequence:
@@ -111,6 +114,11 @@ class Lottery:
     weights: tuple[Number, ...]
 
     def __init__(self, outcomes: Iterable[Hashable], weights: Iterable[Any]) -> None:
+        if not isinstance(outcomes, Iterable) or not isinstance(weights, Iterable):
+            raise DtypeError(
+                f"a lottery lists its outcomes and their weights; given {outcomes!r:.60} and "
+                f"{weights!r:.60}; write Lottery.sure(…) for one certain outcome"
+            )
         outcomes, weights = tuple(outcomes), tuple(weights)
         if len(outcomes) != len(weights):
             raise DomainError(
@@ -147,7 +155,16 @@ class Lottery:
 
         Returns:
             The lottery.
+
+        Raises:
+            DtypeError: if it is no mapping, or as in the class.
+            DomainError: as in the class.
         """
+        if not isinstance(weights, Mapping):
+            raise DtypeError(
+                f"a lottery is made of a mapping outcome → probability; given {weights!r:.60}; "
+                f"write Lottery(outcomes, weights) for two lists"
+            )
         return cls(weights.keys(), weights.values())
 
     @classmethod
@@ -252,6 +269,7 @@ def mix(alpha: Number | int, p: Lottery, q: Lottery) -> Lottery:
 
     Raises:
         DomainError: if α is outside [0, 1] or not a number.
+        DtypeError: if p or q is not a lottery.
 
     Examples:
         >>> mix(0.25, Lottery.sure("a"), Lottery.sure("b"))
@@ -259,6 +277,8 @@ def mix(alpha: Number | int, p: Lottery, q: Lottery) -> Lottery:
     """
     if not isinstance(alpha, Real) or not 0 <= alpha <= 1:
         raise DomainError(f"the weight of a mixture lies in [0, 1]; given {alpha!r}")
+    for lottery in (p, q):
+        check_lottery(lottery)
     share: Number = _exactly(alpha) if isinstance(alpha, Rational) else float(alpha)
     rest = 1 - share
     # A weight of 0 would turn the other lottery's fractions into floats for nothing.
@@ -270,16 +290,34 @@ def mix(alpha: Number | int, p: Lottery, q: Lottery) -> Lottery:
     return Lottery(outcomes, [s * w for s, lottery in used for w in lottery.weights])
 
 
+def check_lottery(value: Any) -> None:
+    """Refuse what is not a lottery, a bare outcome above all.
+
+    Args:
+        value: anything.
+
+    Raises:
+        DtypeError: if it is not a `Lottery`.
+    """
+    if not isinstance(value, Lottery):
+        raise DtypeError(
+            f"a Lottery is needed; given {value!r:.60}; write Lottery.sure(…) for a certain outcome"
+        )
+
+
 def _weight(outcome: Any, weight: Any, exact: bool) -> Number:
     if type(weight) is not Fraction and (isinstance(weight, bool) or not isinstance(weight, Real)):
         raise DtypeError(
             f"a weight must be a real number; the one of {outcome!r} is {weight!r}"
             f"{'; write Fraction(…) for an exact one' if isinstance(weight, str) else ''}"
         )
-    value = _exactly(weight) if exact else float(weight)
+    try:
+        value = _exactly(weight) if exact else float(weight)
+    except OverflowError:  # an integer or a fraction beyond the floats, beside a float
+        value = math.inf
     if not (0 <= value < math.inf):
         raise DomainError(
-            f"a weight must be finite and not negative; the one of {outcome!r} is {weight}"
+            f"a weight must be finite and not negative; the one of {outcome!r} is {value}"
         )
     return value
 

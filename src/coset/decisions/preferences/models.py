@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -27,6 +27,7 @@ from coset.decisions.preferences.outcome_utilities import (
     LinearUtility,
     PreferenceModel,
     compare_lexicographic,
+    shown,
 )
 
 # Those that know no events are models of people as well; this is where to find them all.
@@ -49,7 +50,7 @@ __all__ = [
 _MAX_KEPT = 1 << 16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EventModel(PreferenceModel):
     """A utility on event sequences by recursion: u(ε) = 0, u(e∘τ) = r(e) + Γ(e) u(τ).
 
@@ -66,6 +67,12 @@ class EventModel(PreferenceModel):
     multiplier: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        for name, given in (("reward", self.reward), ("multiplier", self.multiplier)):
+            if not isinstance(given, Mapping):
+                raise DtypeError(
+                    f"the {name} must be a mapping event → value; given {given!r:.60}; write "
+                    f"{{'step': …, 'goal': …}}"
+                )
         reward, multiplier = dict(self.reward), dict(self.multiplier)
         if not reward:
             raise DomainError("a model must have at least one event; given none")
@@ -100,6 +107,9 @@ class EventModel(PreferenceModel):
 
         Returns:
             The reward.
+
+        Raises:
+            DomainError: if the model does not know the event.
         """
         raise NotImplementedError
 
@@ -111,8 +121,22 @@ class EventModel(PreferenceModel):
 
         Returns:
             The multiplier.
+
+        Raises:
+            DomainError: if the model does not know the event.
         """
         raise NotImplementedError
+
+    def _parts(self) -> Iterator[str]:
+        for event in self.events:
+            reward, multiplier = shown(self.reward[event]), shown(self.multiplier[event])
+            yield f"{event!r}: r = {reward}, Γ = {multiplier}"
+
+    def _check_event(self, event: str, where: str = "") -> None:
+        if event not in self.reward:
+            raise DomainError(
+                f"the model knows the events {', '.join(self.events)}; given {event!r}{where}"
+            )
 
     def _of(self, outcome: Any) -> Vector:
         if not isinstance(outcome, EventSequence):
@@ -125,11 +149,7 @@ class EventModel(PreferenceModel):
             return kept[outcome]
         value: Vector = (Fraction(0),) * self.num_levels
         for event in reversed(outcome.events):
-            if event not in self.reward:
-                raise DomainError(
-                    f"the model knows the events {', '.join(self.events)}; given {event!r} in "
-                    f"{outcome}"
-                )
+            self._check_event(event, f" in {outcome}")
             value = self.after(event, value)
         if len(kept) >= _MAX_KEPT:
             kept.clear()
@@ -145,14 +165,22 @@ class EventModel(PreferenceModel):
 
         Returns:
             d fractions.
+
+        Raises:
+            DomainError: if the model does not know the event.
+            ShapeError: if the future has another number of levels.
         """
+        if len(future) != self.num_levels:
+            raise ShapeError(
+                f"a future must have {self.num_levels} levels, as the model; given {len(future)}"
+            )
         return tuple(
             r + sum((g * v for g, v in zip(row, future, strict=True) if g and v), Fraction(0))
             for r, row in zip(self.vector(event), self.matrix(event), strict=True)
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AffineModel(EventModel):
     """A person whose utility is an affine reward: u(e∘τ) = r(e) + m(e) u(τ), u(ε) = 0.
 
@@ -190,14 +218,16 @@ class AffineModel(EventModel):
 
     def vector(self, event: str) -> Vector:
         """Return (r(e),)."""
+        self._check_event(event)
         return (self.reward[event],)
 
     def matrix(self, event: str) -> Matrix:
         """Return ((m(e),),)."""
+        self._check_event(event)
         return ((self.multiplier[event],),)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LexicographicModel(EventModel):
     """A person with priorities: u(e∘τ) = r(e) + Γ(e) u(τ) ∈ Rᵈ, compared lexicographically.
 
@@ -247,11 +277,13 @@ class LexicographicModel(EventModel):
 
     def vector(self, event: str) -> Vector:
         """Return r(e)."""
+        self._check_event(event)
         vector: Vector = self.reward[event]
         return vector
 
     def matrix(self, event: str) -> Matrix:
         """Return Γ(e)."""
+        self._check_event(event)
         matrix: Matrix = self.multiplier[event]
         return matrix
 
@@ -290,13 +322,14 @@ def safety_model(
         >>> model.utility(EventSequence.of("step", "crash"))
         (Fraction(-1, 1), Fraction(0, 1))
     """
-    if not unsafe or isinstance(unsafe, str) or isinstance(terminal, str):
+    forbidden, ended = _names(unsafe), _names(terminal)
+    if not forbidden or ended is None or not isinstance(reward, Mapping):
         raise DomainError(
-            f"unsafe names at least one event, in a list, and terminal is a list; given {unsafe!r} "
-            f"and {terminal!r}"
+            f"unsafe names at least one event, in a list, terminal is a list, and reward a "
+            f"mapping; given {unsafe!r}, {terminal!r} and {reward!r:.60}"
         )
-    clash = set(unsafe) & (set(reward) | set(terminal))
-    unknown = set(terminal) - set(reward)
+    clash = set(forbidden) & (set(reward) | set(ended))
+    unknown = set(ended) - set(reward)
     if clash or unknown:
         raise DomainError(
             f"an unsafe event has no reward and is not in `terminal`, and a terminal one has a "
@@ -306,11 +339,18 @@ def safety_model(
     multipliers: dict[str, Any] = {}
     for event, given in reward.items():
         rewards[event], multipliers[event] = (0, given), 0
-        if event not in terminal:
+        if event not in ended:
             multipliers[event] = ((1, 0), (given, _discount_of(event, discount)))
-    for event in unsafe:
+    for event in forbidden:
         rewards[event], multipliers[event] = (-1, 0), 0
     return LexicographicModel(rewards, multipliers)
+
+
+def _names(events: Any) -> tuple[str, ...] | None:
+    if isinstance(events, str) or not isinstance(events, Iterable):
+        return None
+    names = tuple(events)
+    return names if all(isinstance(e, str) for e in names) else None
 
 
 def _discount_of(event: str, discount: Mapping[str, Any] | Any) -> Fraction:

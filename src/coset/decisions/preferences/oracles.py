@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle
 from coset.decisions.preferences.outcome_utilities import LinearUtility, PreferenceModel
 
 __all__ = ["CountingOracle", "LargestDifference", "NoisyOracle", "noisy_oracle"]
+
+# The exponential overflows soon beyond; the probability is 0 or 1 long before.
+_STEEP = 700
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ class CountingOracle:
     Args:
         oracle: answers.
 
+    Raises:
+        DtypeError: if it cannot be called.
+
     Examples:
         >>> oracle = CountingOracle(LinearUtility({"a": 1, "b": 0}))
         >>> oracle(Lottery.sure("a"), Lottery.sure("b")), oracle.num_queries
@@ -91,6 +98,10 @@ class CountingOracle:
     """
 
     def __init__(self, oracle: Oracle) -> None:
+        if not callable(oracle):
+            raise DtypeError(
+                f"an oracle is a function of two lotteries, or a model; given {oracle!r:.60}"
+            )
         self.oracle = oracle
         self.num_queries = 0
 
@@ -111,6 +122,7 @@ class NoisyOracle:
 
     Raises:
         DomainError: if the slope is negative or not finite, or the model has several levels.
+        DtypeError: if the slope is not a number, or the model is none.
 
     Claims: decisions.C14.
     """
@@ -118,15 +130,26 @@ class NoisyOracle:
     def __init__(
         self, model: PreferenceModel, slope: float, *, generator: torch.Generator | None = None
     ) -> None:
+        if not isinstance(model, PreferenceModel):
+            raise DtypeError(
+                f"noise is added to the answers of a model of utility; given {model!r:.60}; write "
+                f"LinearUtility or AffineModel"
+            )
         if model.num_levels != 1:
             raise DomainError(
                 f"noise needs a difference in one number; the model has {model.num_levels} levels"
             )
-        if isinstance(slope, bool) or not isinstance(slope, int | float | Fraction):
+        # For mypy no float is a Real, and all that follows would go unchecked.
+        given: Any = slope
+        if isinstance(given, bool) or not isinstance(given, Real):
             raise DtypeError(f"the slope must be a number; given {slope!r}")
-        if not 0 <= slope < math.inf:
-            raise DomainError(f"the slope must be finite and ≥ 0; given {slope}")
-        self.model, self.slope, self.generator = model, float(slope), generator
+        try:
+            width = float(slope)
+        except OverflowError:  # an integer or a fraction beyond the floats
+            width = math.inf
+        if not 0 <= width < math.inf:
+            raise DomainError(f"the slope must be finite and ≥ 0; given {width}")
+        self.model, self.slope, self.generator = model, width, generator
         self._kept: dict[Any, float] = {}
 
     def _expected(self, prospect: Any) -> float:
@@ -147,11 +170,16 @@ class NoisyOracle:
         Returns:
             In [0, 1].
         """
-        difference = self._expected(first) - self._expected(second)
         if not self.slope:
-            return 0.5 * ((difference > 0) - (difference < 0) + 1)
-        # Beyond 700 the exponential would overflow; the probability is 0 or 1 long before.
-        return 1 / (1 + math.exp(min(700.0, max(-700.0, -difference / self.slope))))
+            # Floats would make ties of utilities that are close or huge.
+            return 0.5 * (self.model.prefer(first, second) + 1)
+        try:
+            steps = (self._expected(first) - self._expected(second)) / self.slope
+        except OverflowError:
+            both = (self.model.utility(prospect)[0] for prospect in (first, second))
+            ratio = (next(both) - next(both)) / Fraction(self.slope)
+            steps = float(min(Fraction(_STEEP), max(Fraction(-_STEEP), ratio)))
+        return 1 / (1 + math.exp(min(_STEEP, max(-_STEEP, -steps))))
 
     def __call__(self, first: Lottery, second: Lottery) -> int:
         """Return +1 or −1, at random."""

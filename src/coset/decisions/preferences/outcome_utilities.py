@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,16 @@ from coset.core.results import Record
 from coset.decisions.preferences.exact_numbers import Vector, exact_vector
 from coset.decisions.preferences.lottery import Lottery
 
-__all__ = ["LexicographicUtility", "LinearUtility", "PreferenceModel", "compare_lexicographic"]
+__all__ = [
+    "LexicographicUtility",
+    "LinearUtility",
+    "PreferenceModel",
+    "compare_lexicographic",
+    "shown",
+]
+
+# Outcomes or events that a printed model lists: claims replay small ones from it.
+_SHOWN = 8
 
 
 def compare_lexicographic(first: Sequence[Any], second: Sequence[Any]) -> int:
@@ -45,6 +54,18 @@ def compare_lexicographic(first: Sequence[Any], second: Sequence[Any]) -> int:
     return 0
 
 
+def shown(value: Any) -> str:
+    """Return exact numbers as people write them: 1/3, (0, 1/2), ((1, 0), (2, 9/10)).
+
+    Args:
+        value: a fraction, or nested tuples of them.
+
+    Returns:
+        The text.
+    """
+    return f"({', '.join(map(shown, value))})" if isinstance(value, tuple) else str(value)
+
+
 def _as_text(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
@@ -66,6 +87,14 @@ class PreferenceModel(Record):
 
     def _of(self, outcome: Any) -> Vector:
         raise NotImplementedError
+
+    def _parts(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        parts = list(self._parts())
+        more = f"; … {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+        return f"{type(self).__name__}({'; '.join(parts[:_SHOWN])}{more})"
 
     def utility(self, prospect: Any) -> Vector:
         """Return the exact utility of an outcome, or the expected one of a lottery.
@@ -131,7 +160,7 @@ class PreferenceModel(Record):
         return Record.to_json(text)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _OutcomeUtility(PreferenceModel):
     utility_of: Mapping[Any, Any]
 
@@ -151,6 +180,9 @@ class _OutcomeUtility(PreferenceModel):
         """How many coordinates d a utility has."""
         return len(next(iter(self.utility_of.values())))
 
+    def _parts(self) -> Iterator[str]:
+        return (f"{o!r}: {shown(u)}" for o, u in self.utility_of.items())
+
     def _of(self, outcome: Any) -> Vector:
         try:
             vector: Vector = self.utility_of[outcome]
@@ -163,7 +195,7 @@ class _OutcomeUtility(PreferenceModel):
         return vector
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearUtility(_OutcomeUtility):
     """A utility of outcomes, one number each, and expectations of it: what VNM's axioms say.
 
@@ -196,7 +228,7 @@ class LinearUtility(_OutcomeUtility):
         object.__setattr__(self, "utility_of", exact)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LexicographicUtility(_OutcomeUtility):
     """A utility of outcomes in Rᵈ, whose expectations are compared lexicographically.
 
