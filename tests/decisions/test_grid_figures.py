@@ -48,7 +48,7 @@ def test_a_map_has_the_arrows_of_the_rows(lake_rows):
     assert words(second)[:4] == ["←", "↑", "↑", "↑"]  # one of them is quickest
     assert words(first).count("hole") == 4
     assert words(second)[6] == "←→"
-    depths = [patch.get_alpha() for patch in second.patches]
+    depths = [patch.get_facecolor()[3] for patch in second.patches]
     assert depths[14] == max(depths[i] for i in (0, 1, 2, 3, 4, 6, 8, 9, 10, 13, 14))
 
 
@@ -64,7 +64,11 @@ def test_outcomes_stand_at_their_steps_and_chances(lake_rows):
     points = {line.get_label(): line.get_xydata()[0].tolist() for line in small.lines}
     assert points["goal > steps"] == pytest.approx([48.705882, 14 / 17], abs=1e-6)
     assert points["goal, γ = 0.9"] == pytest.approx([43.463415, 0.780488], abs=1e-6)
-    assert words(small) == ["may wait\nfor ever"]
+    assert words(small) == ["may wait for ever"]
+    # The words stand left of their mark, inside the panel.
+    note = small.texts[0].get_window_extent()
+    assert note.x0 > small.get_window_extent().x0
+    assert note.x1 < small.transData.transform(points["safety > goal, γ = 0.99"])[0]
     assert points["safety > goal, γ = 0.99"][0] > 48.8
     assert words(large) == []
 

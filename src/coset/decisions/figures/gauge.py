@@ -92,15 +92,19 @@ def _arrow(
     )
     # The label stands outside of the bow.
     length = math.dist(tail, head)
-    aside = bend / 2 + 0.2 / length
     outward = -(head[1] - tail[1]) / length
     side = "center" if abs(outward) < 0.3 else "left" if outward > 0 else "right"
+    aside = bend / 2 + (0.2 if side == "center" else 0.1) / length
     x = (tail[0] + head[0]) / 2 - (head[1] - tail[1]) * aside
     y = (tail[1] + head[1]) / 2 + (head[0] - tail[0]) * aside
-    text = f"{row['amount']:.3g}"
+    text = _number(row["amount"])
     if row["fitted"] is not None:
-        text += f" {sign} {row['fitted']:.3g}"
-    axes.text(x, y, text, ha=side, va="center", fontsize=9, color=INK)
+        text += f" {sign} {_number(row['fitted'])}"
+    axes.text(x, y, text, ha=side, va="center", fontsize=10, color=INK)
+
+
+def _number(amount: float) -> str:
+    return f"{amount:.3g}".replace("-", "−")
 
 
 def _heading(verdict: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def q_learning_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
     table = [row for row in rows if row["kind"] == "policy" and row["expected_steps"] is not None]
     points = sorted({row["num_steps"] for row in table})
     with style():
-        figure = Figure(figsize=(5.0, 3.8))
+        figure = Figure(figsize=(5.0, 4.2))
         axes = figure.subplots()
         excess = {
             n: [
@@ -66,14 +66,14 @@ def q_learning_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             color=INK,
-            fontsize=10,
+            fontsize=11,
         )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("steps of learning")
-        axes.set_ylabel("expected steps above the optimum")
+        axes.set_ylabel("steps above the optimum")
         axes.set_title("Lexicographic Q-learning on the cliff")
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -93,16 +93,17 @@ def deep_curves(rows: Rows, folders: Sequence[Path]) -> Figure:
     outcomes = [row for row in rows if row["kind"] == "outcome"]
     methods = [name for name in _NAMES if any(row["method"] == name for row in outcomes)]
     with style():
-        figure = Figure(figsize=(5.0, 3.4 + 0.42 * len(outcomes)))
-        upper, lower = figure.subplots(2, 1, height_ratios=(2.6, 0.6 + 0.42 * len(outcomes)))
+        heights = (3.0, 0.36 * len(outcomes))
+        figure = Figure(figsize=(5.0, 2.0 + sum(heights)))
+        upper, lower = figure.subplots(2, 1, height_ratios=heights)
         for place, method in enumerate(methods):
             _curves(upper, [row for row in rows if row["method"] == method], place)
-        upper.set_xlabel("environment steps")
+        upper.set_xlabel("thousand steps of the environment")
         upper.set_ylabel("steps an episode")
         upper.set_title("CartPole: |x| < 1 first, then upright")
         upper.set_ylim(bottom=0)
-        upper.legend(fontsize=9, loc="upper left")
         _bars(lower, outcomes, methods)
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -111,7 +112,7 @@ def _curves(axes: Axes, rows: Rows, place: int) -> None:
     for index, seed in enumerate(sorted({row["seed"] for row in rows})):
         own = [r for r in rows if r["kind"] == "progress" and r["seed"] == seed and r["length"]]
         axes.plot(
-            [row["step"] for row in own],
+            [row["step"] / 1000 for row in own],
             [row["length"] for row in own],
             color=COLORS[place],
             linestyle=("-", "--", ":")[place],
@@ -129,7 +130,7 @@ def _bars(axes: Axes, outcomes: Rows, methods: Sequence[str]) -> None:
         axes.barh(line, share, color=color, alpha=0.45, height=0.7)
         name = f"{_NAMES[row['method']]}, seed {row['seed']}"
         text = f"{name}: {share:.0%} unsafe, {row['mean_length']:.0f} steps"
-        axes.text(0.01, line, text, va="center", fontsize=10)
+        axes.text(0.01, line, text, va="center", fontsize=11)
     axes.set_yticks([])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

@@ -96,7 +96,7 @@ def _map(axes: Axes, cells: Rows, level: int, size: float) -> None:
             part = (row[f"value_{level}"] - low) / (high - low) if high > low else 1.0
             depth = 0.04 + 0.36 * part
         corner = (place[0] - 0.5, place[1] - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, facecolor=color, alpha=depth, edgecolor=INK))
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor=(color, depth), edgecolor=(INK, 0.5)))
         axes.text(*place, text, ha="center", va="center", fontsize=_fitting(text, size))
     axes.set_xlim(-0.5, max(row["column"] for row in cells) + 0.5)
     axes.set_ylim(max(row["row"] for row in cells) + 0.5, -0.5)
@@ -161,7 +161,15 @@ def _outcomes(axes: Axes, policies: Rows) -> None:
             label=row["agent"].replace("@", ", γ = "),
         )
         if endless:
-            axes.text(x, row["goal_chance"] + 0.06, "may wait\nfor ever", ha="center", fontsize=10)
+            axes.annotate(
+                "may wait for ever",
+                (x, row["goal_chance"]),
+                xytext=(-10, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=11,
+            )
     axes.set_ylim(-0.08, 1.12)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["risk_frontier"]
 
 Rows = Sequence[dict[str, Any]]
+
+_LINES = ("-", "--", "-.", ":")
 
 
 def risk_frontier(rows: Rows, folders: Sequence[Path]) -> Figure:
@@ -32,41 +33,54 @@ def risk_frontier(rows: Rows, folders: Sequence[Path]) -> Figure:
 
     runs = list(dict.fromkeys((r["env"], r["penalty"]) for r in rows))
     with style():
-        figure = Figure(figsize=(5.0, 6.2))
-        plane, chances = figure.subplots(2, 1)
+        figure = Figure(figsize=(5.0, 7.4))
+        plane, chances = figure.subplots(2, 1, height_ratios=(4, 3))
+        shown: list[dict[str, Any]] = []
         for number, (env, penalty) in enumerate(runs):
             own = [r for r in rows if (r["env"], r["penalty"]) == (env, penalty)]
             own = sorted((r for r in own if r["solved"]), key=lambda r: r["beta"])
             color = COLORS[number % len(COLORS)]
-            label = f"{env}, penalty {penalty:g}"
-            _frontier(plane, [r for r in own if r["mean"] is not None], color, label)
-            betas = [r["beta"] for r in own]
-            goal = [r["goal_chance"] for r in own]
-            chances.plot(betas, goal, color=color, drawstyle="steps-mid")
+            look = {"color": color, "linestyle": _LINES[number % len(_LINES)]}
+            known = [r for r in own if r["mean"] is not None]
+            shown += known
+            plane.plot(
+                [r["deviation"] for r in known],
+                [r["mean"] for r in known],
+                **look,
+                marker="o",
+                markersize=4,
+                label=f"{env}, penalty {penalty:g}",
+            )
+            betas, goal = [r["beta"] for r in own], [r["goal_chance"] for r in own]
+            chances.plot(betas, goal, **look, drawstyle="steps-mid", marker="")
+        _name_points(plane, shown)
         plane.set(xlabel="standard deviation of the total reward", ylabel="mean")
         plane.set_title("What surer results cost")
         chances.axvline(0, color=INK, linestyle=":", marker="", linewidth=1)
         chances.set(xlabel="β (> 0: averse to risk)", ylabel="P(goal)", ylim=(-0.05, 1.05))
         chances.set_xscale("symlog", linthresh=0.01)
+        chances.set_xticks([-1, -0.1, -0.01, 0, 0.01, 0.1], ["−1", "−.1", "−.01", "0", ".01", ".1"])
         handles, names = plane.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center")
     return figure
 
 
-def _frontier(axes: Any, rows: Rows, color: str, label: str) -> None:
-    spread, mean = [r["deviation"] for r in rows], [r["mean"] for r in rows]
-    axes.plot(spread, mean, color=color, linestyle="-", marker="o", markersize=4, label=label)
-    wide = max(1e-9, max(spread) - min(spread)) if rows else 1.0
-    high = max(1e-9, max(mean) - min(mean)) if rows else 1.0
+def _name_points(axes: Any, rows: Rows) -> None:
+    """Write β beside points, where there is room: mild attitudes are named first."""
+    if not rows:
+        return
+    wide = max(1e-9, max(r["deviation"] for r in rows) - min(r["deviation"] for r in rows))
+    high = max(1e-9, max(r["mean"] for r in rows) - min(r["mean"] for r in rows))
     written: list[tuple[float, float]] = []
-    for row in rows:
-        place = (row["deviation"] / wide, row["mean"] / high)
-        if all(math.dist(place, other) > 0.12 for other in written):
-            written.append(place)
+    for row in sorted(rows, key=lambda r: abs(r["beta"])):
+        x, y = row["deviation"] / wide, row["mean"] / high
+        if all(abs(x - other) > 0.16 or abs(y - level) > 0.09 for other, level in written):
+            written.append((x, y))
             axes.annotate(
                 f"{row['beta']:g}",
                 (row["deviation"], row["mean"]),
                 xytext=(4, 4),
                 textcoords="offset points",
-                fontsize=9,
+                fontsize=10,
             )
+    axes.margins(x=0.1, y=0.12)
