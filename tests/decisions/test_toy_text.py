@@ -14,6 +14,7 @@ from coset.core.errors import DomainError, DtypeError, UnsupportedError
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.envs.toy_text import from_toy_text
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.solving import solve
 
 
 def made(name, **options):
@@ -183,6 +184,12 @@ def test_an_unknown_environment_has_plain_names_and_marks():
         ({0: {0: [(1.0, 0, math.inf, False)]}}, "rewards finite"),
         ({0: {0: [(1.0, 7, 0.0, False)]}}, "the next state must be in 0 … 0; given 7"),
         ({0: {0: [(1.0, 0, 0.0)]}}, "an outcome is"),
+        ({0: {0: [1.0]}}, "an outcome is"),
+        ({0: {0: [(None, 0, 0.0, False)]}}, "an outcome is four numbers"),
+        ({0: {0: [("1", 0, 0.0, False)]}}, "an outcome is four numbers"),
+        ({0: {0: [(1.0, 0.7, 0.0, False)]}}, "the next state must be in 0 … 0; given 0.7"),
+        ({0: {0: [(1.0, math.nan, 0.0, False)]}}, "the next state must be in 0 … 0; given nan"),
+        ({0: 3}, r"P\[0\] must map actions"),
     ],
 )
 def test_a_malformed_table_is_refused_with_its_place(table, words):
@@ -195,8 +202,20 @@ def test_what_is_no_such_environment_is_refused():
         from_toy_text("FrozenLake-v1")
     with pytest.raises(UnsupportedError, match="carry its transitions"):
         from_toy_text(made("CartPole-v1"))
-    with pytest.raises(DomainError, match="initial_state_distrib"):
-        from_toy_text(table_of(GOOD, initial_state_distrib=np.array([1.0])))
+    for start in (np.array([1.0]), [0.0, 0.0], [math.inf, 0.0], "ab"):
+        with pytest.raises(DomainError, match="initial_state_distrib"):
+            from_toy_text(table_of(GOOD, initial_state_distrib=start))
+
+
+def test_a_state_where_episodes_begin_is_not_terminal():
+    # One decision, after which the episode ends "in" the state where it began.
+    once = {0: {0: [(1.0, 0, 1.0, True)], 1: [(1.0, 0, 3.0, True)]}}
+    toy = from_toy_text(table_of(once, initial_state_distrib=[1.0]))
+    assert toy.terminal.tolist() == [False, True]
+    assert repr(toy) == f"ToyText({toy.name}, 2 states, 2 actions)"
+    solution = solve(toy.mdp())
+    assert solution.policy.tolist() == [1, -1]
+    assert solution.value[0].item() == 3.0
 
 
 @pytest.mark.parametrize(("length", "rows"), [(0, 4), (1, 1), (10**6, 4)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Transition", "successor_table", "tensors_of"]
+__all__ = ["Transition", "merged_outcomes", "successor_table", "tensors_of", "with_ends"]
 
 
 class Transition(NamedTuple):
@@ -49,14 +49,36 @@ class Transition(NamedTuple):
 Rows = Sequence[Sequence[Sequence[Transition]]]
 
 
-def successor_table(rows: Rows) -> list[list[list[Transition]]]:
+def merged_outcomes(transitions: Iterable[Transition]) -> list[Transition]:
+    """Return the outcomes of one (state, action), equal ones as one.
+
+    Args:
+        transitions: the outcomes.
+
+    Returns:
+        Outcomes that differ in more than their probability.
+    """
+    merged: dict[tuple[Any, ...], Transition] = {}
+    for one in transitions:
+        key = (one.successor, one.reward, one.ended, one.goal, one.unsafe)
+        if key in merged:
+            one = one._replace(probability=merged[key].probability + one.probability)
+        merged[key] = one
+    return list(merged.values())
+
+
+def successor_table(
+    rows: Rows, is_start: Sequence[bool] | None = None
+) -> list[list[list[Transition]]]:
     """Send every ended transition to a terminal state.
 
-    A state is terminal if transitions lead to it and all of them end the episode, or if it has no
-    outcome. Ended transitions that lead elsewhere go to one more terminal state, behind the last.
+    A state is terminal if transitions lead to it, all of them end the episode, and none begins
+    there; or if it has no outcome. Ended transitions that lead elsewhere go to one more terminal
+    state, behind the last.
 
     Args:
         rows: the outcomes of each state and action.
+        is_start: whether an episode may begin in a state; ``None``: not told.
 
     Returns:
         The same with terminal states emptied, one state longer if an end had to be added.
@@ -69,8 +91,10 @@ def successor_table(rows: Rows) -> list[list[list[Transition]]]:
             for one in outcomes:
                 entered[one.successor] = True
                 entered_alive[one.successor] |= not one.ended
+    begins = is_start or [False] * num_states
     terminal = [
-        (entered[s] and not entered_alive[s]) or not any(rows[s]) for s in range(num_states)
+        (entered[s] and not entered_alive[s] and not begins[s]) or not any(rows[s])
+        for s in range(num_states)
     ]
     added = False
     table: list[list[list[Transition]]] = []
@@ -125,3 +149,38 @@ def tensors_of(rows: Rows) -> dict[str, torch.Tensor]:
         "mask": mask,
         "terminal": ~mask.any(-1),
     }
+
+
+def with_ends(
+    rows: list[list[list[Transition]]], layout: tuple[str, ...] | None
+) -> list[list[list[Transition]]]:
+    """Let unsafe transitions end, on a cliff in the cell beside the one that was left.
+
+    Args:
+        rows: the outcomes of each state and action.
+        layout: rows of letters, or ``None``.
+
+    Returns:
+        The same with these ends.
+    """
+
+    def ends(t: Transition) -> Transition:
+        return t.ending(_cliff_beside(t, layout)) if t.unsafe and not t.ended else t
+
+    cliff = {
+        s for s, letter in enumerate("".join(layout or ())) if letter == "C"
+    }  # nobody ever stands there
+    return [
+        [[] if s in cliff else merged_outcomes(map(ends, outcomes)) for outcomes in actions]
+        for s, actions in enumerate(rows)
+    ]
+
+
+def _cliff_beside(t: Transition, layout: tuple[str, ...] | None) -> int:
+    if layout is not None:
+        height, width = len(layout), len(layout[0])
+        row, column = divmod(t.state, width)
+        for r, c in ((row + 1, column), (row, column + 1), (row, column - 1), (row - 1, column)):
+            if 0 <= r < height and 0 <= c < width and layout[r][c] == "C":
+                return r * width + c
+    return t.successor

@@ -12,12 +12,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from coset.core.errors import DomainError, DtypeError, UnsupportedError
-from coset.decisions.envs.toy_tables import Transition, successor_table, tensors_of
+from coset.decisions.envs.toy_tables import (
+    Transition,
+    merged_outcomes,
+    successor_table,
+    tensors_of,
+    with_ends,
+)
 
 if TYPE_CHECKING:
     import gymnasium
@@ -84,6 +91,9 @@ class ToyText:
     start: torch.Tensor
     actions: tuple[str, ...]
     layout: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"ToyText({self.name}, {self.num_states} states, {self.num_actions} actions)"
 
     @property
     def num_states(self) -> int:
@@ -166,9 +176,9 @@ def from_toy_text(
 
     Equal outcomes of one (s, a) are merged; a probability within 1e-15 of a fraction with a
     denominator up to 10,000 is read as that fraction. A state into which every transition ends the
-    episode is terminal; where ended transitions lead to another state, one terminal state is added
-    behind the last. Holes of FrozenLake are unsafe and end the episode; the cliff of CliffWalking
-    is unsafe and, as in Gymnasium, leads back to the start.
+    episode is terminal, unless episodes begin there; where ended transitions lead to another state,
+    one terminal state is added behind the last. Holes of FrozenLake are unsafe and end the episode;
+    the cliff of CliffWalking is unsafe and, as in Gymnasium, leads back to the start.
 
     Args:
         env: an environment whose ``unwrapped.P[state][action]`` lists (probability, next state,
@@ -208,16 +218,17 @@ def from_toy_text(
     start = _start(raw, len(table))
     rows = [
         [
-            _merged(_marked(s, a, outcomes, len(table), is_goal, is_unsafe))
+            merged_outcomes(_marked(s, a, outcomes, len(table), is_goal, is_unsafe))
             for a, outcomes in enumerate(actions)
         ]
         for s, actions in enumerate(table)
     ]
     if unsafe_ends:
-        rows = _with_ends(rows, layout)
+        rows = with_ends(rows, layout)
     num_actions = len(table[0])
     names = _ACTIONS.get(kind, ())
-    arrays = tensors_of(successor_table(rows))
+    told = getattr(raw, "initial_state_distrib", None) is not None
+    arrays = tensors_of(successor_table(rows, (start > 0).tolist() if told else None))
     extra = arrays["successor"].shape[0] - len(table)
     return ToyText(
         name=raw.spec.id if raw.spec is not None else kind,
@@ -244,6 +255,11 @@ def _table_of(env: Any) -> list[list[Sequence[Any]]]:
     if not len(table):
         raise DomainError("P must have at least one state; it is empty")
     states = [_entry(table, s, "state") for s in range(len(table))]
+    odd = next((s for s, a in enumerate(states) if not isinstance(a, Mapping | list | tuple)), None)
+    if odd is not None:
+        raise DomainError(
+            f"P[{odd}] must map actions to lists of outcomes; given {type(states[odd]).__name__}"
+        )
     num_actions = len(states[0])
     for s, actions in enumerate(states):
         if len(actions) != num_actions or not num_actions:
@@ -276,18 +292,13 @@ def _marked(
     """Check the outcomes of one (state, action) and yield those of positive probability."""
     where = f"state {state}, action {action}"
     total = 0.0
-    for outcome in outcomes:
-        if len(outcome) != 4:
-            raise DomainError(
-                f"{where}: an outcome is (probability, next state, reward, terminated); given "
-                f"{outcome}"
-            )
+    for outcome in _listed(outcomes, where):
         probability, after, reward, ended = outcome
         if not (math.isfinite(probability) and probability >= 0 and math.isfinite(reward)):
             raise DomainError(
                 f"{where}: probabilities must be ≥ 0 and rewards finite; given {outcome}"
             )
-        if not 0 <= int(after) < num_states:
+        if not 0 <= after < num_states or after != int(after):
             raise DomainError(
                 f"{where}: the next state must be in 0 … {num_states - 1}; given {after}"
             )
@@ -301,21 +312,26 @@ def _marked(
         raise DomainError(f"{where}: probabilities must sum to 1 ± 1e-6; they sum to {total}")
 
 
+def _listed(outcomes: Any, where: str) -> list[tuple[Any, ...]]:
+    """Return the outcomes as tuples of four numbers."""
+    try:
+        listed = [tuple(outcome) for outcome in outcomes]
+        fits = all(len(one) == 4 and isinstance(sum(one), Real) for one in listed)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise DomainError(
+            f"{where}: an outcome is four numbers (probability, next state, reward, terminated); "
+            f"given {str(outcomes)[:80]}"
+        )
+    return listed
+
+
 @functools.lru_cache(maxsize=1024)
 def _fraction(probability: float) -> Fraction:
     exact = Fraction(float(probability))
     simple = exact.limit_denominator(_LARGEST_DENOMINATOR)
     return simple if abs(simple - exact) <= _ROUNDING else exact
-
-
-def _merged(transitions: Iterator[Transition]) -> list[Transition]:
-    merged: dict[tuple[Any, ...], Transition] = {}
-    for one in transitions:
-        key = (one.successor, one.reward, one.ended, one.goal, one.unsafe)
-        if key in merged:
-            one = one._replace(probability=merged[key].probability + one.probability)
-        merged[key] = one
-    return list(merged.values())
 
 
 def _layout(raw: Any, kind: str) -> tuple[str, ...] | None:
@@ -347,37 +363,14 @@ def _start(raw: Any, num_states: int) -> torch.Tensor:
     given = getattr(raw, "initial_state_distrib", None)
     if given is None:
         return torch.full((num_states,), 1.0 / num_states, dtype=torch.float64)
-    start = torch.as_tensor(given, dtype=torch.float64).clone()
-    if start.shape != (num_states,) or not bool(((start >= 0) & start.isfinite()).all()):
+    try:
+        start = torch.as_tensor(given, dtype=torch.float64).clone()
+    except (TypeError, ValueError, RuntimeError):
+        start = torch.empty(0, dtype=torch.float64)
+    fits = start.shape == (num_states,) and bool((start >= 0).all())
+    if not fits or not 0 < float(start.sum()) < math.inf:
         raise DomainError(
-            f"initial_state_distrib must hold {num_states} numbers ≥ 0; its shape is "
-            f"{tuple(start.shape)}"
+            f"initial_state_distrib must hold {num_states} numbers ≥ 0, not all 0; given "
+            f"{str(given)[:80]}"
         )
     return start / start.sum()
-
-
-def _with_ends(
-    rows: list[list[list[Transition]]], layout: tuple[str, ...] | None
-) -> list[list[list[Transition]]]:
-    """Let unsafe transitions end, on a cliff in the cell beside the one that was left."""
-
-    def ends(t: Transition) -> Transition:
-        return t.ending(_cliff_beside(t, layout)) if t.unsafe and not t.ended else t
-
-    cliff = {
-        s for s, letter in enumerate("".join(layout or ())) if letter == "C"
-    }  # nobody ever stands there
-    return [
-        [[] if s in cliff else _merged(map(ends, outcomes)) for outcomes in actions]
-        for s, actions in enumerate(rows)
-    ]
-
-
-def _cliff_beside(t: Transition, layout: tuple[str, ...] | None) -> int:
-    if layout is not None:
-        height, width = len(layout), len(layout[0])
-        row, column = divmod(t.state, width)
-        for r, c in ((row + 1, column), (row, column + 1), (row, column - 1), (row - 1, column)):
-            if 0 <= r < height and 0 <= c < width and layout[r][c] == "C":
-                return r * width + c
-    return t.successor
