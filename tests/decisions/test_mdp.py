@@ -153,6 +153,23 @@ def test_states_without_actions_and_pairs_listed_twice_are_refused():
         MDP.from_dense(np.eye(2), [[0.0], [0.0]])
 
 
+def test_arrays_of_other_layouts_are_read():
+    plain = MDP([[[1]], [[0]]], np.ones((2, 1, 1)), [[1.0], [2.0]], 0.5)
+    places = np.array([[[1]], [[0]]])
+    rewards = np.array([[1.0], [2.0]])
+    for successor, reward in (
+        (places.astype(np.uint64), rewards),
+        (places.astype(np.uint16), rewards.astype(">f8")),
+        (places.astype(">i4"), rewards[::-1][::-1]),
+        (places[::-1, ::-1][::-1], np.asfortranarray(rewards)),
+    ):
+        again = MDP(successor, np.ones((2, 1, 1)), reward, 0.5)
+        assert torch.equal(again.successor, plain.successor)
+        assert torch.equal(again.reward, plain.reward)
+    with pytest.raises(RangeError, match="successor"):
+        MDP(np.array([[[2**64 - 1]]], dtype=np.uint64), [[[1.0]]], [[0.0]])
+
+
 def test_a_negative_multiplier_needs_the_signed_process():
     mdp = MDP(*ONE, [[1.0]], -0.5)
     assert mdp.has_negative_multiplier

@@ -290,6 +290,21 @@ def test_a_wrong_array_is_named(tmp_path, changes, words):
     assert str(caught.value).startswith(str(path))
 
 
+def test_arrays_of_another_machine_are_read(tmp_path):
+    np.savez(tmp_path / "p.npz", **arrays())
+    wanted = read_mdp(tmp_path / "p.npz")
+    swapped = {
+        name: array.astype(array.dtype.newbyteorder(">")) for name, array in arrays().items()
+    }
+    swapped["successor"] = swapped["successor"].astype(np.uint64)
+    np.savez(tmp_path / "q.npz", **swapped)
+    found = read_mdp(tmp_path / "q.npz")
+    assert torch.equal(found.mdp.successor, wanted.mdp.successor)
+    assert torch.equal(found.mdp.reward, wanted.mdp.reward)
+    shown = "MDP(2 states, 2 actions, 1 successor, 1 objective)"
+    assert repr(found) == f"NamedMDP(objective 1, {shown})"
+
+
 def test_names_are_numbers_where_the_file_has_none(tmp_path):
     np.savez(tmp_path / "p.npz", **arrays(multiplier=np.array(0.5), name=np.array("small")))
     named = read_mdp(tmp_path / "p.npz")

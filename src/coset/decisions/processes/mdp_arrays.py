@@ -76,7 +76,7 @@ def checked(
 
 def _tensor(name: str, value: Any) -> Tensor:
     try:
-        array = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+        array = value if isinstance(value, Tensor) else torch.as_tensor(_native(value))
     except (TypeError, ValueError) as error:
         raise DtypeError(
             f"{name} must be an array of numbers; given {type(value).__name__}; {error}"
@@ -84,6 +84,17 @@ def _tensor(name: str, value: Any) -> Tensor:
     if array.dtype.is_complex:
         raise DtypeError(f"{name} must be real; given {array.dtype}")
     return array.detach()
+
+
+def _native(value: Any) -> np.ndarray:
+    """Return an array as torch reads it: of this machine's byte order, no step backwards."""
+    array = np.asarray(value)
+    if array.dtype.kind in "iuf" and not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    # Torch compares no unsigned integers; a larger one than int64 wraps to < 0: out of range, too.
+    if array.dtype.kind == "u":
+        array = array.astype(np.int64)
+    return array.copy() if min(array.strides, default=0) < 0 else array
 
 
 def as_integers(name: str, value: Any) -> Tensor:

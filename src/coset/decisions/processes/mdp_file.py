@@ -53,6 +53,10 @@ class NamedMDP:
         if not 0 <= self.start < sizes[0]:
             raise DomainError(f"start must be a state 0…{sizes[0] - 1}; given {self.start}")
 
+    def __repr__(self) -> str:
+        title = f"{self.name}, " if self.name else ""
+        return f"NamedMDP({title}{' > '.join(self.objectives)}, {self.mdp!r})"
+
     @classmethod
     def of(cls, mdp: MDP, name: str = "", start: int = 0) -> NamedMDP:
         """Name states, actions and objectives by their numbers.

@@ -36,6 +36,12 @@ class PolicyOutcome:
     steps: torch.Tensor
     start: torch.Tensor
 
+    def __repr__(self) -> str:
+        return (
+            f"PolicyOutcome(goal {self.goal_chance:.6g}, danger {self.danger_chance:.6g}, "
+            f"{self.expected_steps:.6g} steps)"
+        )
+
     @property
     def goal_chance(self) -> float:
         """The chance of the goal from the start."""
