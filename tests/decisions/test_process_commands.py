@@ -109,6 +109,19 @@ def test_unsafe_trajectories_can_earn_nothing(capsys):
     assert values[0] == pytest.approx(-46.352672, abs=5e-7)
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_several_first_states_are_averaged(capsys, narrow, exact):
+    two = ProcessOptions(objectives="steps", map="SFG/FFS", firm=True)
+    assert solve("FrozenLake-v1", options=two, exact=exact, json=True) == 0
+    report = told(capsys)
+    assert report["value"]["steps"] == pytest.approx(-(2 + 1) / 2)
+    assert report["exact"] == (["-3/2"] if exact else None)
+    assert report["expected_steps"] == pytest.approx(1.5)  # of the same starts
+    assert report["start"] == "2 states, by their chances"
+    assert solve("FrozenLake-v1", options=two, exact=exact) == 0
+    assert "mean of the starts" in capsys.readouterr().out
+
+
 def test_a_file_without_a_grid_gets_a_table(capsys, narrow):
     assert solve(str(EXAMPLES / "delivery.json"), exact=True) == 0
     out = capsys.readouterr().out

@@ -21,8 +21,8 @@ __all__ = ["explain"]
 
 
 def explain(
-    process: Annotated[str, tyro.conf.Positional],
-    state: Annotated[str | None, tyro.conf.Positional] = None,
+    process: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROCESS")],
+    state: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="STATE")] = None,
     /,
     options: Annotated[ProcessOptions, tyro.conf.arg(name="")] = PLAIN,
     exact: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,22 @@ class Problem:
 
     named: NamedMDP
     model: ToyText | None = None
+
+    def start_chances(self) -> dict[int, Fraction]:
+        """Return the first states and their chances; a file has one, Taxi has 300.
+
+        Returns:
+            Chances > 0 that sum to 1.
+        """
+        if self.model is None:
+            return {self.named.start: Fraction(1)}
+        chances = {
+            s: Fraction(chance).limit_denominator(1_000_000)
+            for s, chance in enumerate(self.model.start.tolist())
+            if chance > 0
+        }
+        total = sum(chances.values(), Fraction(0))
+        return {s: chance / total for s, chance in chances.items() if chance}
 
     def rational(self) -> RationalMDP:
         """Return the process in exact numbers.

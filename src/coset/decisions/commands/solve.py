@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,7 +27,7 @@ _FEW = 1000  # states that JSON lists in full
 
 
 def solve(
-    process: Annotated[str, tyro.conf.Positional],
+    process: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROCESS")],
     /,
     options: Annotated[ProcessOptions, tyro.conf.arg(name="")] = PLAIN,
     exact: bool = False,
@@ -101,13 +102,14 @@ def find_solution(
 
 
 def _describe(problem: Problem) -> dict[str, Any]:
-    named = problem.named
+    named, chances = problem.named, problem.start_chances()
+    one = named.states[named.start]
     return {
         "name": named.name,
         "num_states": named.mdp.num_states,
         "num_actions": named.mdp.num_actions,
         "objectives": list(named.objectives),
-        "start": named.states[named.start],
+        "start": one if len(chances) == 1 else f"{len(chances):,} states, by their chances",
     }
 
 
@@ -116,10 +118,9 @@ def _results(problem: Problem, solution: MDPSolution) -> dict[str, Any]:
     from coset.decisions.processes.policy_outcome import policy_outcome
 
     named, certificate = problem.named, solution.certificate
-    values = solution.value[named.start].tolist()
     report: dict[str, Any] = {
-        "value": dict(zip(named.objectives, values, strict=True)),
-        "exact": None if solution.exact is None else list(solution.exact[named.start]),
+        "value": dict(zip(named.objectives, _start_values(problem, solution), strict=True)),
+        "exact": _exact_start_values(problem, solution),
         "proved_within": dict(zip(named.objectives, solution.level_bounds, strict=False)),
         "certified": None if certificate is None else certificate.verify(),
         "num_unproved_ties": solution.num_unproved_ties,
@@ -138,6 +139,24 @@ def _results(problem: Problem, solution: MDPSolution) -> dict[str, Any]:
             if bool(row.any())
         }
     return report
+
+
+def _start_values(problem: Problem, solution: MDPSolution) -> list[float]:
+    """Return the value of each objective at the start, its mean if there are several."""
+    chances = problem.start_chances()
+    values = solution.value[list(chances)].tolist()
+    return [
+        sum(float(p) * v for p, v in zip(chances.values(), column, strict=True))
+        for column in zip(*values, strict=True)
+    ]
+
+
+def _exact_start_values(problem: Problem, solution: MDPSolution) -> list[str] | None:
+    if solution.exact is None:
+        return None
+    rows = [(p, solution.exact[s]) for s, p in problem.start_chances().items()]
+    size = len(problem.named.objectives)
+    return [str(sum(p * Fraction(exact[k]) for p, exact in rows)) for k in range(size)]
 
 
 def _write(path: Path, problem: Problem, solution: MDPSolution) -> None:
@@ -165,7 +184,7 @@ def _print(
     if solution is None:
         console.print(f"no: {escape(printable(report['reason']))}")
         return
-    _print_values(console, problem, solution)
+    _print_values(console, problem, solution, report)
     if problem.model is not None:
         _print_outcome(console, report)
     print_policy(console, problem, solution)
@@ -179,23 +198,27 @@ def _print(
         console.print(escape(f"written: {printable(report['out'])}"))
 
 
-def _print_values(console: Console, problem: Problem, solution: MDPSolution) -> None:
+def _print_values(
+    console: Console, problem: Problem, solution: MDPSolution, report: dict[str, Any]
+) -> None:
     from coset.decisions.solvers.solution import TieStatus
 
     named = problem.named
     table = Table(box=None, padding=(0, 1))
     table.add_column("priority", justify="right")
     table.add_column("objective")
-    table.add_column("value at the start", justify="right", no_wrap=True)
+    several = len(problem.start_chances()) > 1
+    where = "mean of the starts" if several else "value at the start"
+    table.add_column(where, justify="right", no_wrap=True)
     table.add_column("proved within", justify="right", no_wrap=True)
     table.add_column("ties in states")
     for k, name in enumerate(named.objectives):
         if solution.exact is None:
-            value, bound = f"{float(solution.value[named.start, k]) + 0.0:.9g}", "–"
+            value, bound = f"{report['value'][name] + 0.0:.9g}", "–"
             if k < len(solution.level_bounds):
                 bound = f"{solution.level_bounds[k]:.1e}"
         else:
-            value, bound = solution.exact[named.start][k], "exact"
+            value, bound = report["exact"][k], "exact"
         status = solution.tie_status[:, k]
         proved, assumed = (
             int((status == kind).sum()) for kind in (TieStatus.PROVED, TieStatus.ASSUMED)
