@@ -407,6 +407,7 @@ def test_phases():
         (LexDQN, {"target_rate": 2.0}),
         (LexDQN, {"exploration": (1.5, 0.1)}),
         (LexDQN, {"exploration_share": 0.0}),
+        (LexPPO, {"num_rollout": 1}),
         (LexDQN, {"num_envs": 8, "steps_per_update": 4}),
         (LexPPO, {"num_rollout": 0}),
         (LexPPO, {"trace": 1.5}),
@@ -419,6 +420,21 @@ def test_phases():
 def test_settings_that_are_refused(learner, settings):
     with pytest.raises(DomainError):
         learner(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"exploration": 0.5}, ShapeError),
+        ({"exploration": (0.5,)}, ShapeError),
+        ({"exploration": (0.5, "low")}, DtypeError),
+        ({"batch_size": "many"}, DtypeError),
+        ({"target_rate": None}, DtypeError),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_refused(settings, error):
+    with pytest.raises(error, match=next(iter(settings))):
+        LexDQN(**settings)
 
 
 def test_runs_that_are_refused():

@@ -15,6 +15,7 @@ from coset.core.errors import (
     DomainError,
     DtypeError,
     NotConvergedError,
+    RangeError,
     ShapeError,
     UnsupportedError,
 )
@@ -281,6 +282,11 @@ def test_spaces_that_start_elsewhere_and_truncated_steps_bootstrap():
     env = LexReward(env, lambda s, a, t, r, e, i: (r,), num_objectives=1, multiplier=0.5)
     agent = EXACT.fit(env, 5000, generator=seeded())
     assert agent.policy.tolist() == [1, 1, 1]
+    assert [agent.act(state) for state in (1, 2, 3)] == [3, 3, 3]  # as the environment counts
+    for state in (0, 4):
+        with pytest.raises(RangeError, match="1…3"):
+            agent.act(state)
+    assert repr(agent) == "LexQAgent(3×2×1 values, 5,000 steps)"
     # Treating the time limit as an end would leave less than 1 / (1 − .5).
     assert agent.value[:, 0].tolist() == pytest.approx([1.0, 2.0, 2.0])
 
@@ -338,6 +344,12 @@ def test_models_that_are_refused():
         LexQ().fit(MDP([[[0]]], [[[1.0]]], [[0.0]], 0.5, terminal=[True]), 10)
     with pytest.raises(NotConvergedError, match="bounds"):
         LexQ(rate_power=0.0).fit(MDP([[[0]]], [[[1.0]]], [[1.0]], 9.0), 2000)
+    with pytest.raises(DtypeError, match="agent"):
+        LexQ().fit(mdp, 10, agent={"q": []})
+    with pytest.raises(DtypeError, match="initial"):
+        LexQ(initial="low").fit(mdp, 10)
+    with pytest.raises(DomainError, match="state 5 has none"):
+        LexQ().fit(mdp, 10).act(5)
     with pytest.raises(ShapeError, match="agent"):
         LexQ().fit(cross(1.0), 10, agent=LexQ().fit(mdp, 10))
     with pytest.raises(DtypeError, match="Discrete"):
@@ -356,6 +368,54 @@ def test_environments_that_are_refused():
     env.reward_space = Silent.reward_space
     with pytest.raises(ShapeError):
         LexQ().fit(env, 10)
+
+
+@pytest.mark.parametrize("name", ["exploration", "rate", "restart", "slack"])
+def test_settings_that_are_no_numbers_are_refused(name):
+    with pytest.raises(DtypeError, match=name):
+        LexQ(**{name: "much"})
+    assert LexQ(slack=np.float32(0.5)).fit(noisy_chain(), 1, generator=seeded()).num_steps == 1
+
+
+class Odd(gymnasium.Env):
+    """Says what it is told to say after the first step."""
+
+    observation_space = gymnasium.spaces.Discrete(2)
+    action_space = gymnasium.spaces.Discrete(2)
+    reward_space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
+
+    def __init__(self, after=1, reward=0.0, mask=None):
+        self.after, self.reward = after, reward
+        self.info = {} if mask is None else {"action_mask": np.array(mask)}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, dict(self.info)
+
+    def step(self, action):
+        info = {"multiplier": np.eye(1)}
+        return self.after, np.array([self.reward]), False, False, info
+
+
+@pytest.mark.parametrize(
+    ("odd", "error", "words"),
+    [
+        # The compiled loop does not look at bounds: this wrote outside of the table.
+        ({"after": 99_999_999}, DomainError, "observations must be in 0…1"),
+        ({"after": -1}, DomainError, "observations must be in 0…1"),
+        ({"reward": float("nan")}, DomainError, "rewards must be finite"),
+        ({"mask": [False, False]}, DomainError, "forbids all in state 0"),
+        ({"mask": [True, True, True]}, ShapeError, "action_mask"),
+    ],
+)
+def test_what_an_environment_must_not_say(odd, error, words):
+    with pytest.raises(error, match=words):
+        LexQ().fit(Odd(**odd), 3, generator=seeded())
+
+
+def test_only_models_restart():
+    with pytest.raises(DomainError, match="restart"):
+        LexQ(restart=0.5).fit(ModelEnv(noisy_chain()), 3)
 
 
 def test_the_arrays_of_a_model():

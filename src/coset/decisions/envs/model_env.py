@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from coset.core.errors import DomainError, RangeError
+from coset.core.errors import DomainError, DtypeError, RangeError
 
 if TYPE_CHECKING:
     from coset.decisions.processes.mdp import MDP
@@ -27,7 +27,8 @@ class ModelEnv(gymnasium.Env):
         start: the state in which episodes start; ``None``: uniformly one that is not terminal.
 
     Raises:
-        RangeError: if the start is not a state.
+        DtypeError: if the start is no integer.
+        RangeError: if it is not a state.
         DomainError: if the start is terminal, or every state is.
 
     Claims: decisions.C5.
@@ -50,6 +51,8 @@ class ModelEnv(gymnasium.Env):
         terminal = mdp.terminal.cpu().numpy()
         if terminal.all():
             raise DomainError("a state must be left that is not terminal; all are")
+        if start is not None and not isinstance(start, int | np.integer):
+            raise DtypeError(f"start must be a state's number; given {start!r}")
         if start is not None and not 0 <= start < len(terminal):
             raise RangeError(f"start must be a state, 0…{len(terminal) - 1}; given {start}")
         if start is not None and terminal[start]:

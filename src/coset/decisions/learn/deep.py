@@ -53,15 +53,18 @@ class DeepAgent:
     num_steps: int
     history: tuple[Mapping[str, float], ...]
 
+    def __repr__(self) -> str:
+        return f"DeepAgent({type(self.network).__name__}, {self.num_steps:,} steps)"
+
     def act(self, observation: Any) -> Any:
         """Return the greedy action.
 
         Args:
-            observation: one observation as an environment gives it (numbered states from 0 on), or
-                a tensor (N, …) of several.
+            observation: one observation as an environment gives it, or a tensor (N, …) of several;
+                numbered states are counted from 0 on.
 
         Returns:
-            An int, or (N,) int64 for a tensor.
+            An int, or (N,) int64 for a tensor; actions are counted from 0 on.
         """
         if isinstance(observation, Tensor):
             return self.network.act(observation)
@@ -275,9 +278,12 @@ def check_range(owner: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
         bounds: name to (least, most), both allowed.
 
     Raises:
+        DtypeError: if one is no number.
         DomainError: if one is outside, infinite or NaN.
     """
     for name, (low, high) in bounds.items():
         value = getattr(owner, name)
+        if not isinstance(value, int | float | np.number):
+            raise DtypeError(f"{name} must be a number; given {value!r}")
         if not low <= value <= high or value == float("inf"):
             raise DomainError(f"{name} must be in [{low:g}, {high:g}]; given {value}")

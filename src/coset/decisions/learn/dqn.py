@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from coset.core.errors import ShapeError
 from coset.decisions.learn.deep import (
     DeepAgent,
     Report,
@@ -59,6 +61,8 @@ class LexDQN:
 
     Raises:
         DomainError: if a setting is out of range.
+        ShapeError: if `exploration` is not two numbers.
+        DtypeError: if a setting is no number.
 
     Claims: decisions.C15.
     """
@@ -84,8 +88,13 @@ class LexDQN:
         bounds["steps_per_update"] = (float(self.num_envs), _BIG)
         bounds |= {"learning_rate": (1e-12, 1e3), "target_rate": (1e-6, 1.0)}
         check_range(self, {**bounds, "exploration_share": (1e-9, 1.0)})
-        for name, value in zip(("first", "last"), self.exploration, strict=True):
-            check_range(_Named(**{name: value}), {name: (0.0, 1.0)})
+        if not isinstance(self.exploration, tuple | list) or len(self.exploration) != 2:
+            raise ShapeError(
+                f"exploration must be (at the start, at the end); given {self.exploration!r}"
+            )
+        first, last = self.exploration
+        named = SimpleNamespace(exploration_at_start=first, exploration_at_end=last)
+        check_range(named, {name: (0.0, 1.0) for name in vars(named)})
 
     def fit(
         self,
@@ -155,13 +164,6 @@ class LexDQN:
             value_scale=self.value_scale,
             slack=self.slack,
         )
-
-
-class _Named:
-    """One setting by its name, for `check_range`."""
-
-    def __init__(self, **settings: float) -> None:
-        self.__dict__.update(settings)
 
 
 class _Run:

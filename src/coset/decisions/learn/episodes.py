@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from coset.core.errors import ShapeError, UnsupportedError
+from coset.core.errors import DomainError, ShapeError, UnsupportedError
 from coset.decisions.envs.lex_reward import checked_multiplier
 
 __all__ = ["multiplier_of", "num_objectives_of", "vector_of", "walk_environment"]
@@ -34,7 +34,8 @@ def walk_environment(
         progress: told the number of steps done.
 
     Raises:
-        ShapeError: if a reward or a multiplier has the wrong shape.
+        DomainError: if an observation is out of range, or no action is allowed.
+        ShapeError: if a reward, a multiplier or a mask has the wrong shape.
         UnsupportedError: if ``info`` holds no multiplier.
 
     Claims: decisions.C13.
@@ -53,11 +54,16 @@ def walk_environment(
             # Only the first reset seeds: the environment goes on with its own numbers.
             seeded: dict[str, Any] = {"seed": seed % 2**31} if step == 0 else {}
             given, info = env.reset(**seeded)
-            state = int(given) - first
+            state = _place(given, first, len(q))
             _take_mask(mask, state, info)
+        if not mask[state].any():
+            raise DomainError(
+                f"an action must be allowed in each state that is not terminal; "
+                f"info['action_mask'] forbids all in state {state + first}"
+            )
         a = choose(q[state], visits[state], mask[state], slack, rates, exploration, counter, kept)
         given, reward, terminated, truncated, info = env.step(a + offset)
-        after = int(given) - first
+        after = _place(given, first, len(q))
         if not terminated:
             _take_mask(mask, after, info)
         gamma = multiplier_of(info, q.shape[2])
@@ -69,10 +75,27 @@ def walk_environment(
             progress(step + 1)
 
 
+def _place(given: Any, first: int, num_states: int) -> int:
+    """Return the row of a state; the compiled loop would write outside of the table."""
+    place = int(given) - first
+    if not 0 <= place < num_states:
+        raise DomainError(
+            f"observations must be in {first}…{first + num_states - 1}, as the environment's "
+            f"observation_space says; it gave {given}"
+        )
+    return place
+
+
 def _take_mask(mask: np.ndarray, state: int, info: dict[str, Any]) -> None:
     given = info.get("action_mask")
-    if given is not None:
-        mask[state] = np.asarray(given, dtype=np.bool_)
+    if given is None:
+        return
+    allowed = np.asarray(given)
+    if allowed.shape != mask.shape[1:]:
+        raise ShapeError(
+            f"info['action_mask'] must be of shape {mask.shape[1:]}; given {allowed.shape}"
+        )
+    mask[state] = allowed.astype(np.bool_)
 
 
 def num_objectives_of(env: Any) -> int:
@@ -109,10 +132,13 @@ def vector_of(reward: Any, size: int) -> np.ndarray:
 
     Raises:
         ShapeError: if it has another length.
+        DomainError: if it is not finite.
     """
     vector = np.atleast_1d(np.asarray(reward, dtype=np.float64))
     if vector.shape != (size,):
         raise ShapeError(f"rewards must be ({size},), one for each objective; given {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise DomainError(f"rewards must be finite; the environment gave {vector.tolist()}")
     return vector
 
 

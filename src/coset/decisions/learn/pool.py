@@ -37,6 +37,9 @@ class Steps:
     after: Tensor
     ended: Tensor
 
+    def __repr__(self) -> str:
+        return f"Steps({len(self.action)} environments)"
+
 
 @dataclass(frozen=True)
 class Episodes:
@@ -51,6 +54,9 @@ class Episodes:
     returns: Tensor
     lengths: Tensor
     unsafe: Tensor
+
+    def __repr__(self) -> str:
+        return f"Episodes({len(self.lengths)} episodes, {int(self.unsafe.sum())} unsafe)"
 
 
 class EnvPool:

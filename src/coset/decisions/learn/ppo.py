@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import ShapeError
+from coset.core.errors import DomainError, ShapeError
 from coset.decisions.learn.deep import (
     DeepAgent,
     Report,
@@ -101,7 +102,12 @@ class LexPPO:
         bounds |= {name: (0.0, _BIG) for name in ("multiplier_limit", "num_evaluation")}
         check_range(self, bounds)
         for share in self.shares or ():
-            check_range(_Share(share), {"share": (1e-9, _BIG)})
+            check_range(SimpleNamespace(share=share), {"share": (1e-9, _BIG)})
+        if self.num_envs * self.num_rollout < 2:
+            raise DomainError(
+                "a rollout must have 2 steps, since advantages are compared; given num_envs = "
+                "num_rollout = 1"
+            )
 
     def fit(
         self,
@@ -161,13 +167,6 @@ class LexPPO:
         for callback in best:
             callback.restore()
         return DeepAgent(network.eval(), run.num_steps, tuple(telling.history))
-
-
-class _Share:
-    """One share by its name, for `check_range`."""
-
-    def __init__(self, share: float) -> None:
-        self.share = share
 
 
 class _Run(Callback):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, DtypeError, NotConvergedError, ShapeError
+from coset.core.errors import DomainError, DtypeError, NotConvergedError, RangeError, ShapeError
 from coset.core.results import Record
 from coset.decisions.learn.selection import checked_slack, kept_actions, lexicographic_argmax
 from coset.decisions.processes.mdp import MDP
@@ -34,6 +34,8 @@ class LexQAgent(Record):
         num_steps: steps learned from.
         counter: state of the random numbers, so that `LexQ.fit` can continue.
         state: where the walk stands, −1 between episodes.
+        first_state: number of the first row, where an environment's states do not begin at 0.
+        first_action: number of the first column, likewise.
 
     Claims: decisions.C13.
     """
@@ -45,10 +47,15 @@ class LexQAgent(Record):
     num_steps: int
     counter: int = 0
     state: int = -1
+    first_state: int = 0
+    first_action: int = 0
+
+    def __repr__(self) -> str:
+        return f"LexQAgent({'×'.join(map(str, self.q.shape))} values, {self.num_steps:,} steps)"
 
     @property
     def policy(self) -> Tensor:
-        """The greedy action of each state, (S,) int64; −1 where there is none."""
+        """The column of each row's greedy action, (S,) int64; −1 where there is none."""
         return lexicographic_argmax(self.q, self.slack[:, :-1], self.mask)
 
     @property
@@ -65,11 +72,20 @@ class LexQAgent(Record):
             state: its number, as an environment gives it.
 
         Returns:
-            The action; −1 where none exists.
+            The action, as the environment takes it.
+
+        Raises:
+            RangeError: if there is no such state.
+            DomainError: if no action exists there.
         """
-        s = int(state)
-        one = slice(s, s + 1)
-        return int(lexicographic_argmax(self.q[one], self.slack[one, :-1], self.mask[one]))
+        s = int(state) - self.first_state
+        if not 0 <= s < len(self.q):
+            last = self.first_state + len(self.q) - 1
+            raise RangeError(f"a state must be in {self.first_state}…{last}; given {state}")
+        if not bool(self.mask[s].any()):
+            raise DomainError(f"an action must exist to be taken; state {state} has none")
+        chosen = lexicographic_argmax(self.q[s], self.slack[s, :-1], self.mask[s])
+        return int(chosen) + self.first_action
 
     def gaps(self) -> Tensor:
         """Return by how much rejected actions lost at each level, at least, over all states.
@@ -120,6 +136,7 @@ class LexQ:
 
     Raises:
         DomainError: if a setting is outside of these.
+        DtypeError: if a setting is no number.
 
     Claims: decisions.C13.
 
@@ -157,12 +174,14 @@ class LexQ:
             ("restart", 0.0, 1.0, False),
         ):
             value = getattr(self, name)
+            if not isinstance(value, int | float | np.number):
+                raise DtypeError(f"{name} must be a number; given {value!r}")
             inside = low < value <= high if strict else low <= value <= high
             if not inside or value == top:
                 bracket = "(" if strict else "["
                 raise DomainError(f"{name} must be in {bracket}{low:g}, {high:g}]; given {value}")
         # Length is checked against d when a model is known.
-        size = 1 if isinstance(self.slack, int | float) else len(self.slack)
+        size = np.asarray(self.slack).size if np.ndim(self.slack) else 1
         checked_slack(self.slack, size + 1)
 
     def fit(
@@ -204,6 +223,8 @@ class LexQ:
             raise DtypeError(f"num_steps must be an integer; given {num_steps!r}")
         if num_steps < 0:
             raise DomainError(f"num_steps must be ≥ 0; given {num_steps}")
+        if agent is not None and not isinstance(agent, LexQAgent):
+            raise DtypeError(f"agent must be a LexQAgent; given {type(agent).__name__}")
         walk: Callable[..., LexQAgent]
         if isinstance(model, MDP):
             walk = self._walk_model
@@ -233,7 +254,10 @@ class LexQ:
                     f"{tuple(agent.q.shape)}"
                 )
             return agent.q.numpy().copy(), agent.visits.numpy().copy()
-        start = np.asarray(self.initial, dtype=np.float64)
+        try:
+            start = np.asarray(self.initial, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DtypeError(f"initial must be numbers; given {self.initial!r}") from error
         if start.shape not in ((), (size,)):
             raise ShapeError(f"initial must be a number or {size} numbers; given {start.shape}")
         if not np.isfinite(start).all():
@@ -272,7 +296,13 @@ class LexQ:
     ) -> LexQAgent:
         from coset.decisions.learn.episodes import num_objectives_of, walk_environment
 
-        shape = tuple(int(_discrete(env, name).n) for name in ("observation", "action"))
+        if self.restart:
+            raise DomainError(
+                f"restart must be 0 with an environment, which cannot be put into any state; given "
+                f"{self.restart}; learn from an MDP"
+            )
+        spaces = _discrete(env, "observation"), _discrete(env, "action")
+        shape = tuple(int(space.n) for space in spaces)
         size = num_objectives_of(env)
         q, visits = self._tables((shape[0], shape[1]), size, agent)
         mask = np.ones(shape, np.bool_) if agent is None else agent.mask.numpy().copy()
@@ -280,7 +310,9 @@ class LexQ:
         settings = (slack, self._rates, float(self.exploration))
         walk_environment(env, (q, visits, mask), settings, num_steps, fresh, progress)
         before = 0 if agent is None else agent.num_steps
-        return self._agent(q, visits, mask, before + num_steps, 0, -1)
+        found = self._agent(q, visits, mask, before + num_steps, 0, -1)
+        first, second = (int(space.start) for space in spaces)
+        return replace(found, first_state=first, first_action=second)
 
     def _agent(
         self,
