@@ -20,11 +20,8 @@ from coset.decisions.axioms.sequential import test_additive as check_additive
 from coset.decisions.axioms.sequential import test_gamma_indifference as check_gamma
 from coset.decisions.axioms.sequential import test_memoryless as check_memoryless
 from coset.decisions.axioms.sequential import test_path_independent as check_paths
-from coset.decisions.axioms.sequential_exact import (
-    delayed_swap,
-    order_violation,
-    trade_off_share,
-)
+from coset.decisions.axioms.sequential_exact import order_violation, trade_off_share
+from coset.decisions.axioms.sequential_forms import delayed_swap
 from coset.decisions.axioms.sequential_graph import Futures, mdp_events
 from coset.decisions.preferences.exact_numbers import apply, exact_matrix
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
@@ -320,31 +317,25 @@ def test_witnesses_become_json_and_explain_themselves():
     assert "a·a  ≺  a" in found.witness.explain()
 
 
-def test_a_witness_must_break_its_axiom():
-    p, q = Lottery.sure(EMPTY), Lottery.sure(EventSequence.of("a"))
-    pair = ((p, q), (p.prepend("a"), q.prepend("a")))
-    with pytest.raises(DomainError, match="answers that break it"):
-        AxiomWitness("memorylessness", pair, (1, 1))
-    with pytest.raises(DomainError, match="one answer for each comparison"):
-        AxiomWitness("memorylessness", pair, (1,))
-    with pytest.raises(DomainError, match="an axiom is one of"):
-        AxiomWitness("tidiness", pair, (1, -1))
-    stored = AxiomWitness("memorylessness", pair, (1, -1)).to_json()
-    stored["fields"]["comparisons"] = [[[["a"]], []]]
-    with pytest.raises(DomainError, match="a stored lottery must be a list"):
-        Record.from_json(stored)
+def test_two_futures_of_one_event_that_need_different_discounts():
+    model = LexicographicModel({"a": (1, 0), "b": (0, 1)}, {"a": [[1, 0], [0, HALF]], "b": HALF})
+    verdict = check_gamma(model, per_event=True)
+    assert verdict.reason == "after the event a the future b needs γ = 1/2, a needs γ = 1"
+    assert verdict.witness.replay(model)
 
 
 def test_wrong_sources_and_answers_are_named():
     with pytest.raises(DtypeError, match="an EventModel, an MDP or an oracle"):
         check_memoryless(5, events=["a"])
-    for events in (None, "ab"):
+    for events in (None, "ab", 5):
         with pytest.raises(DomainError, match="name them"):
             check_additive(SAFETY.prefer, events=events)
     with pytest.raises(DomainError, match="it answered 2"):
         check_memoryless(lambda p, q: 2, events=["a"])
     with pytest.raises(DomainError, match="at least one event, in at least one question"):
         check_memoryless(SAFETY.prefer, events=[])
+    with pytest.raises(DtypeError, match="num_queries and max_length must be integers; given '5'"):
+        check_memoryless(SAFETY.prefer, events=["a"], num_queries="5")
     with pytest.raises(DomainError, match="num_queries 0"):
         check_memoryless(SAFETY.prefer, events=["a"], num_queries=0)
     with pytest.raises(DomainError, match=r"γ lies in \[0, 1\]; given 2"):
@@ -405,6 +396,16 @@ def test_paths_of_an_oracle():
         check_paths(model.prefer)
     with pytest.raises(DomainError, match="'down' has none"):
         check_paths(model, transitions={"up": (0, 1)})
+    for wrong in (5, (0,), (0, 1, 2), "01", ([0], [1])):
+        for source in (model, model.prefer):
+            with pytest.raises(DomainError, match="from one hashable state to another"):
+                check_paths(source, transitions={"up": wrong, "down": (1, 0)})
+    with pytest.raises(DomainError, match="transitions must map"):
+        check_paths(model, transitions=[(0, 1)])
+    with pytest.raises(DomainError, match="has its own transitions"):
+        check_paths(diamond(1.0), transitions=states)
+    with pytest.raises(DomainError, match="an oracle tells no utilities"):
+        check_paths(model.prefer, transitions=states, tolerance=1)
     with pytest.raises(DomainError, match="the tolerance must be ≥ 0"):
         check_paths(model, transitions=states, tolerance=-1)
 

@@ -8,7 +8,7 @@ directed questions: a violation that is found is a proof, finding none is not.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +20,7 @@ from coset.decisions.axioms.sequential_exact import (
     gamma_verdict,
     memoryless_verdict,
 )
-from coset.decisions.axioms.sequential_graph import graph_of
+from coset.decisions.axioms.sequential_graph import check_transitions, graph_of
 from coset.decisions.axioms.sequential_paths import path_verdict
 from coset.decisions.axioms.sequential_search import (
     Search,
@@ -59,7 +59,7 @@ def _search(
             f"an axiom is tested on an EventModel, an MDP or an oracle (a function of two "
             f"lotteries); given {type(oracle).__name__}"
         )
-    if events is None or isinstance(events, str):
+    if not isinstance(events, Iterable) or isinstance(events, str):
         raise DomainError(
             f"an oracle knows no events of its own: name them, as in events=['a', 'b']; given "
             f"{events!r}"
@@ -246,8 +246,9 @@ def test_path_independent(
         source: a process or a model, decided exactly, or an oracle.
         transitions: for a model or an oracle, event → (state before, state after); a model without
             them has one state, at which all trajectories start and end.
-        tolerance: utilities that differ by no more are equal; by default 0 for a model, and 1e-9
-            times the largest reward for a process, whose floats are rounded.
+        tolerance: for a model or a process, utilities that differ by no more are equal; by default
+            0 for a model, and 1e-9 times the largest reward for a process, whose floats are
+            rounded.
         num_queries: for an oracle, how many questions are asked at most.
         max_length: for an oracle, of the paths.
         generator: for an oracle, source of randomness.
@@ -257,7 +258,8 @@ def test_path_independent(
 
     Raises:
         DtypeError: if the source is neither a model, a process nor a function.
-        DomainError: if the transitions of an oracle are missing, or the tolerance is negative.
+        DomainError: if the transitions of an oracle are missing, they are malformed or given for a
+            process, or the tolerance is negative, or given for an oracle.
         UnsupportedError: if states times transitions exceed three million.
 
     Claims: decisions.C6d.
@@ -277,10 +279,16 @@ def test_path_independent(
         if allowed < 0:
             raise DomainError(f"the tolerance must be ≥ 0; given {tolerance}")
         return path_verdict(graph_of(source, transitions), allowed)
+    if tolerance is not None:
+        raise DomainError(
+            f"an oracle tells no utilities that a tolerance could compare; given {tolerance!r}; "
+            f"leave it out"
+        )
     if transitions is None:
         raise DomainError(
             "an oracle knows no states: pass transitions={event: (state before, state after)}"
         )
+    check_transitions(transitions)
     search = _search(source, list(transitions), num_queries, max_length, generator)
     return search_paths(search, transitions)
 

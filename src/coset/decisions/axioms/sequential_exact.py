@@ -8,14 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.errors import DomainError
+from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph, Futures
-from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, Comparison
+from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
 from coset.decisions.preferences.exact_numbers import Vector, apply
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
 
 __all__ = [
     "additive_verdict",
-    "delayed_swap",
     "gamma_verdict",
     "memoryless_verdict",
     "order_violation",
@@ -184,30 +184,6 @@ def trade_off_share(first: Fraction, second: Fraction) -> Fraction:
     return odds / (1 + odds)
 
 
-def delayed_swap(
-    event: str, first: EventSequence, second: EventSequence, gamma: Fraction
-) -> Comparison:
-    """Return the two sides of temporal γ-indifference.
-
-    Args:
-        event: e.
-        first: τ₁.
-        second: τ₂.
-        gamma: γ ≥ 0.
-
-    Returns:
-        1/(γ+1) e∘τ₁ + γ/(γ+1) τ₂, and the same with τ₁ and τ₂ exchanged.
-
-    Claims: decisions.C6.
-    """
-    share = 1 / (gamma + 1)
-    sure = Lottery.sure
-    return (
-        mix(share, sure(first.prepend(event)), sure(second)),
-        mix(share, sure(second.prepend(event)), sure(first)),
-    )
-
-
 def gamma_verdict(
     graph: EventGraph, gamma: Mapping[str, Fraction] | None, per_event: bool
 ) -> AxiomVerdict:
@@ -282,6 +258,11 @@ def _gamma_refuted(
     parallel = all(y == delay.needed * x for x, y in zip(delay.vector, delay.image, strict=True))
     if not parallel:
         reason = f"after the event {event} no γ makes the future {delay.path} indifferent to delay"
+    elif anchor is not None and anchor.edge.event == event:
+        reason = (
+            f"after the event {event} the future {delay.path} needs γ = {delay.needed}, "
+            f"{anchor.path} needs γ = {gamma}"
+        )
     elif anchor is not None:
         reason = (
             f"the event {event} needs γ = {delay.needed}, {anchor.edge.event} needs γ = {gamma}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
 from coset.decisions.preferences.models import EventModel, LexicographicModel
 from coset.decisions.processes.mdp import MDP
 
-__all__ = ["Edge", "EventGraph", "Futures", "graph_of", "mdp_events"]
+__all__ = ["Edge", "EventGraph", "Futures", "check_transitions", "graph_of", "mdp_events"]
 
 # Each transition costs exact arithmetic in Python: this is some minutes.
 _MAX_TRANSITIONS = 100_000
@@ -124,20 +125,47 @@ def graph_of(source: EventModel | MDP, transitions: Transitions | None = None) -
         The graph.
 
     Raises:
-        DomainError: if an event of the model has no transition.
+        DomainError: if an event of the model has no transition, or one is given for a process.
         UnsupportedError: if a process has more than 100,000 transitions.
     """
     if isinstance(source, MDP):
+        if transitions is not None:
+            raise DomainError("a process has its own transitions; leave `transitions` out")
         model, found = mdp_events(source)
         return EventGraph(model, tuple(Edge(e, s, t) for e, (s, t) in found.items()))
     if transitions is None:
         return EventGraph(source, tuple(Edge(e, 0, 0) for e in source.events))
-    missing = [e for e in source.events if e not in transitions]
+    check_transitions(transitions, source.events)
+    return EventGraph(source, tuple(Edge(e, *transitions[e]) for e in source.events))
+
+
+def check_transitions(transitions: Any, events: Iterable[str] = ()) -> None:
+    """Refuse transitions that do not name two states for each event.
+
+    Args:
+        transitions: what should be event → (state before, state after).
+        events: those that it must name.
+
+    Raises:
+        DomainError: if it is no such mapping, or lacks an event.
+    """
+    if not isinstance(transitions, Mapping):
+        raise DomainError(
+            f"transitions must map each event to its states (before, after); given "
+            f"{transitions!r:.80}"
+        )
+    for event, both in transitions.items():
+        paired = isinstance(both, Sequence) and not isinstance(both, str) and len(both) == 2
+        if not paired or not all(isinstance(state, Hashable) for state in both):
+            raise DomainError(
+                f"an event leads from one hashable state to another, (before, after); "
+                f"{event!r} has {both!r:.80}"
+            )
+    missing = [e for e in events if e not in transitions]
     if missing:
         raise DomainError(
             f"each event needs its states (before, after) in `transitions`; {missing[0]!r} has none"
         )
-    return EventGraph(source, tuple(Edge(e, *transitions[e]) for e in source.events))
 
 
 def mdp_events(mdp: MDP) -> tuple[EventModel, dict[str, tuple[int, int]]]:

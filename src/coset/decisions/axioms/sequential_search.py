@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import torch
 
-from coset.core.errors import DomainError
-from coset.decisions.axioms.sequential_exact import delayed_swap
-from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, Comparison
+from coset.core.errors import DomainError, DtypeError
+from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap
+from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle, mix
 from coset.decisions.preferences.random_models import all_sequences, random_lottery
 
@@ -47,6 +47,11 @@ class Search:
     sequences: list[EventSequence] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.num_queries, int) or not isinstance(self.max_length, int):
+            raise DtypeError(
+                f"num_queries and max_length must be integers; given {self.num_queries!r}, "
+                f"{self.max_length!r}"
+            )
         if not self.events or self.num_queries < 1 or self.max_length < 1:
             raise DomainError(
                 f"an oracle is asked about at least one event, in at least one question, with "

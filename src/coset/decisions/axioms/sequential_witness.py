@@ -9,11 +9,10 @@ from typing import Any
 
 from coset.core.errors import DomainError, DtypeError
 from coset.core.results import Record, Verdict, Witness
+from coset.decisions.axioms.sequential_forms import FORMS, Comparison
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle
 
-__all__ = ["AxiomVerdict", "AxiomWitness", "Comparison"]
-
-Comparison = tuple[Lottery, Lottery]
+__all__ = ["AxiomVerdict", "AxiomWitness"]
 
 
 def _keeps_order(answers: Sequence[int]) -> bool:
@@ -62,12 +61,14 @@ class AxiomWitness(Witness):
     Attributes:
         axiom: "memorylessness", "additivity", "gamma-indifference", "one gamma" (no common γ) or
             "path independence".
-        comparisons: pairs of lotteries over event sequences.
+        comparisons: pairs of lotteries over event sequences, of the form that the axiom speaks of.
         answers: as they were given, +1, 0 or −1 each.
-        event: the event at which the axiom fails, or "".
+        event: the event at which the axiom fails; "" for path independence. That two paths have
+            the same ends is known to the process only, and not checked here.
 
     Raises:
-        DomainError: if the axiom is unknown, or the answers agree with it.
+        DomainError: if the axiom is unknown, the comparisons are not of its form, or the answers
+            agree with it.
 
     Claims: decisions.C5, decisions.C6, decisions.C6c.
     """
@@ -78,16 +79,23 @@ class AxiomWitness(Witness):
     event: str = ""
 
     def __post_init__(self) -> None:
-        pairs = tuple((_lottery(p), _lottery(q)) for p, q in self.comparisons)
-        object.__setattr__(self, "comparisons", pairs)
-        object.__setattr__(self, "answers", tuple(int(a) for a in self.answers))
         if self.axiom not in _RULES:
             raise DomainError(f"an axiom is one of {', '.join(_RULES)}; given {self.axiom!r}")
-        if len(self.answers) != len(pairs) or self._agree(self.answers):
+        pairs = tuple(_comparison(given) for given in self.comparisons)
+        object.__setattr__(self, "comparisons", pairs)
+        if not FORMS[self.axiom](pairs, self.event):
             raise DomainError(
-                f"a witness against {self.axiom} needs one answer for each comparison, and answers "
-                f"that break it; given {self.answers} for {len(pairs)} comparisons"
+                f"the comparisons of a witness against {self.axiom} must be those of the axiom, at "
+                f"its event, in exact fractions; given {len(pairs)} others at {self.event!r}"
             )
+        told = all(answer in (-1, 0, 1) for answer in self.answers)
+        if not told or len(self.answers) != len(pairs) or self._agree(self.answers):
+            raise DomainError(
+                f"a witness against {self.axiom} needs one answer, +1, 0 or −1, for each "
+                f"comparison, and answers that break it; given {self.answers} for {len(pairs)} "
+                f"comparisons"
+            )
+        object.__setattr__(self, "answers", tuple(map(int, self.answers)))
 
     def _agree(self, answers: Sequence[int]) -> bool:
         return _RULES[self.axiom](answers)
@@ -123,6 +131,10 @@ class AxiomWitness(Witness):
         """
         return not self._agree([model(p, q) for p, q in self.comparisons])
 
+    def __repr__(self) -> str:
+        place = f" at {self.event}" if self.event else ""
+        return f"AxiomWitness({self.axiom}{place}: {len(self.comparisons)} comparisons)"
+
     def explain(self) -> str:
         """Say which axiom fails, and list the comparisons with their answers.
 
@@ -142,9 +154,6 @@ class AxiomWitness(Witness):
 
         Returns:
             What `from_json` takes.
-
-        Raises:
-            TypeError: if an outcome is not an event sequence.
         """
         fields = {
             "axiom": self.axiom,
@@ -156,17 +165,21 @@ class AxiomWitness(Witness):
 
 
 def _plain(lottery: Lottery) -> list[Any]:
-    listed = []
-    for outcome, weight in lottery.items():
-        if not isinstance(outcome, EventSequence):
-            raise DtypeError(f"only event sequences become JSON; given {outcome!r}")
-        listed.append([list(outcome.events), str(weight)])
-    return listed
+    return [[list(outcome.events), str(weight)] for outcome, weight in lottery.items()]
+
+
+def _comparison(given: Any) -> Comparison:
+    if not isinstance(given, Sequence) or len(given) != 2:
+        raise DomainError(f"a comparison is a pair of lotteries; given {given!r:.80}")
+    p, q = _lottery(given[0]), _lottery(given[1])
+    return p, q
 
 
 def _lottery(given: Any) -> Lottery:
     if isinstance(given, Lottery):
-        return given
+        if all(isinstance(outcome, EventSequence) for outcome in given.outcomes):
+            return given
+        raise DtypeError(f"the lotteries must be over event sequences; given {given!r:.80}")
     try:
         listed = [(EventSequence(tuple(events)), str(weight)) for events, weight in given]
         exact = all("." not in text and "e" not in text for _, text in listed)
@@ -196,6 +209,9 @@ class AxiomVerdict(Verdict):
     axiom: str = ""
     witness: AxiomWitness | None = None
     is_proved: bool = False
+
+    def __repr__(self) -> str:
+        return f"AxiomVerdict({self.axiom}, holds={self.holds}: {self.reason})"
 
     def __post_init__(self) -> None:
         if isinstance(self.witness, Mapping):

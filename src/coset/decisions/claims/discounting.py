@@ -14,7 +14,7 @@ from coset.decisions.axioms.sequential import (
     test_gamma_indifference,
     test_memoryless,
 )
-from coset.decisions.axioms.sequential_exact import delayed_swap
+from coset.decisions.axioms.sequential_forms import delayed_swap
 from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, SIZES, exact_verdict
 from coset.decisions.preferences.exact_numbers import identity
 from coset.decisions.preferences.lottery import EMPTY, EventSequence
