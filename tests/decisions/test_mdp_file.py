@@ -178,6 +178,8 @@ def test_a_lake_as_json_has_thirds(tmp_path):
         (changed("transitions", 0, "action", to="c"), r"transitions\[0\].action must be one of"),
         (changed("transitions", 0, "next", drop=True), "either next or outcomes"),
         (changed("transitions", 0, "outcomes", to=[]), "either next or outcomes"),
+        (changed("states", to=["a", "b\ud800"]), r"states\[1\] must be text that can be written"),
+        (changed("objectives", to=["a\0"]), r"objectives\[0\] must be text that can be written"),
         (changed("transitions", 1, "outcomes", to=[]), r"transitions\[1\].outcomes must be a list"),
         (changed("transitions", 1, "action", to="a"), r"transitions\[1\] is action 'a' in state"),
         (

@@ -38,6 +38,7 @@ def test_names_and_discounts_are_read():
         ("goal,goal@0.5", 1.0, DomainError, "there twice"),
         ("goals", 1.0, UnknownNameError, "did you mean goal"),
         ("goal@", 1.5, DomainError, r"in \[0, 1\]"),
+        ("goal@", 0.5, DomainError, r"in \[0, 1\]"),
         ("goal@x", 1.0, DomainError, r"in \[0, 1\]"),
         ("goal@nan", 1.0, DomainError, r"in \[0, 1\]"),
         ("goal", -0.1, DomainError, r"in \[0, 1\]"),

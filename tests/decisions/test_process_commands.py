@@ -263,6 +263,8 @@ def test_states_have_numbers_places_and_names():
         ("FrozenLake-v1", {"slippery": True, "firm": True}, ConfigError, "contradict"),
         ("FrozenLak-v1", {}, UnknownNameError, "did you mean FrozenLake-v1"),
         ("CartPole-v1", {}, UnsupportedError, "carry its transitions"),
+        ("FrozenLake-v1", {"map": "S/G"}, ConfigError, "two columns"),
+        ("FrozenLake-v1", {"objectives": ""}, DomainError, "at least one objective"),
         ("Taxi-v4", {"map": "4x4"}, ConfigError, "Taxi-v4 does not take map_name"),
         ("FrozenLake-v1", {"map": "9x9"}, ConfigError, "a map must be 4x4, 8x8"),
         ("FrozenLake-v1", {"map": "SF/G"}, ConfigError, "one length"),

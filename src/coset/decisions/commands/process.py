@@ -144,7 +144,8 @@ def _open_environment(name: str, options: ProcessOptions) -> Problem:
     from coset.decisions.processes.mdp_file import NamedMDP
     from coset.decisions.processes.objectives import objectives, parse_objectives
 
-    wanted = parse_objectives(options.objectives or "reward", options.gamma)
+    names = "reward" if options.objectives is None else options.objectives
+    wanted = parse_objectives(names, options.gamma)
     is_safe = any(objective.name == "safety" for objective in wanted)
     model = from_toy_text(_environment(name, options), unsafe_ends=options.falls_end or is_safe)
     mdp = objectives(
@@ -195,6 +196,8 @@ def _map(text: str) -> dict[str, Any]:
             f"the rows of a map must be of one length, at most 10,000 letters S, F, H and G in "
             f"all; given {text[:60]!r}"
         )
+    if len(rows[0]) < 2:
+        raise ConfigError(f"a map needs two columns at least; given {text[:60]!r}")
     if not ("S" in letters and "G" in letters):
         raise ConfigError(f"a map needs a start S and a goal G; given {text[:60]!r}")
     return {"desc": rows}

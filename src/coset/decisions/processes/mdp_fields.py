@@ -82,6 +82,11 @@ def read_names(value: Any, field: str, limit: int, where: str) -> dict[str, int]
                 f"{where}: {field}[{index}] must be text of at most {MAX_LABEL} characters; given "
                 f"{show(name)}"
             )
+        if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in name):
+            raise FileFormatError(
+                f"{where}: {field}[{index}] must be text that can be written again, without NUL "
+                f"and halves of surrogate pairs; given {name!a}"
+            )
         if name in found:
             raise FileFormatError(
                 f"{where}: {field} must differ; {field}[{index}] {show(name)} is also "

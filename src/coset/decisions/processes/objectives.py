@@ -84,17 +84,17 @@ def parse_objectives(names: str | Sequence[str], gamma: float = 1.0) -> tuple[Ob
 
 
 def _parse(text: str, gamma: float) -> Objective:
-    name, _, given = text.partition("@")
+    name, sign, given = text.partition("@")
     if name not in OBJECTIVES:
         raise UnknownNameError.of("objective", name, OBJECTIVES)
     try:
-        discount = float(given) if given else 1.0 if name == "safety" else float(gamma)
+        discount = float(given) if sign else 1.0 if name == "safety" else float(gamma)
     except ValueError:
         discount = math.nan
     if not 0 <= discount <= 1:
         raise DomainError(
             f"a discount must be a number in [0, 1]; objective {text!r} with gamma {gamma} has "
-            f"{given or gamma!r}"
+            f"{given if sign else gamma!r}"
         )
     if name == "safety" and discount != 1:
         raise DomainError(
