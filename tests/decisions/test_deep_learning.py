@@ -429,6 +429,8 @@ def test_settings_that_are_refused(learner, settings):
         ({"exploration": (0.5,)}, ShapeError),
         ({"exploration": (0.5, "low")}, DtypeError),
         ({"batch_size": "many"}, DtypeError),
+        ({"num_envs": 1.5}, DtypeError),
+        ({"capacity": 10.0}, DtypeError),
         ({"target_rate": None}, DtypeError),
     ],
 )
@@ -446,6 +448,16 @@ def test_runs_that_are_refused():
             learner.fit(make, 0)
         with pytest.raises(DtypeError, match="num_steps"):
             learner.fit(make, 1.5)
+    one = make()
+    for maker in (lambda: None, lambda: one):
+        with pytest.raises(DtypeError, match="a new Gymnasium environment"):
+            LexDQN(num_envs=2).fit(maker, 100)
+    with pytest.raises(DtypeError, match="hidden"):
+        LexDQN(hidden=5).fit(make, 100)
+    with pytest.raises(DtypeError, match="value_scale"):
+        LexPPO(value_scale="large").fit(make, 100)
+    with pytest.raises(DtypeError, match="shares"):
+        LexPPO(shares=3.0)
     with pytest.raises(DomainError, match="function"):
         LexDQN(num_evaluation=2).fit(make(), 100)
     with pytest.raises(ShapeError, match="slack"):

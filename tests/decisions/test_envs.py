@@ -251,6 +251,20 @@ def test_rewards_that_are_refused(returned, error):
         env.step(0)
 
 
+def test_what_is_no_number_or_no_function_is_refused():
+    for options in ({"discount": "x"}, {"safety_discount": None}, {"reward": 3}, {"unsafe": None}):
+        with pytest.raises(DtypeError):
+            SafetyFirst(lake(), **{"unsafe": is_cliff, **options})
+    with pytest.raises(DtypeError, match="function"):
+        LexReward(lake(), 3, num_objectives=1)
+    with pytest.raises(DtypeError, match="low and high"):
+        LexReward(lake(), goal_and_time, num_objectives=2, low="x")
+    with pytest.raises(DtypeError, match="weights"):
+        LinearReward(lake(), "ab")
+    with pytest.raises(DtypeError, match="start"):
+        ModelEnv(chain(), start=0.5)
+
+
 def test_other_refusals():
     for discount in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(DomainError, match="discount"):

@@ -43,7 +43,7 @@ class LexReward(gymnasium.Wrapper, RecordConstructorArgs):
         DomainError: if d < 1, a bound is NaN, or the multiplier is negative on its diagonal, not 0
             above it, or not finite.
         ShapeError: if the vector or the multiplier does not have d entries.
-        DtypeError: if the function does not return numbers.
+        DtypeError: if the function is none or does not return numbers, or a bound is no number.
 
     Claims: decisions.C5.
 
@@ -79,6 +79,8 @@ class LexReward(gymnasium.Wrapper, RecordConstructorArgs):
         super().__init__(env)
         if isinstance(num_objectives, bool) or not isinstance(num_objectives, int | np.integer):
             raise DtypeError(f"num_objectives must be an integer; given {num_objectives!r}")
+        if not callable(function):
+            raise DtypeError(f"function must be called with a step; given {function!r}")
         if num_objectives < 1:
             raise DomainError(f"num_objectives must be ≥ 1; given {num_objectives}")
         self.num_objectives = int(num_objectives)
@@ -160,6 +162,7 @@ class LinearReward(gymnasium.Wrapper, RecordConstructorArgs):
     Raises:
         DomainError: if a weight is not finite.
         ShapeError: if the weights are not a vector.
+        DtypeError: if they are no numbers.
 
     Claims: decisions.C10b.
 
@@ -177,7 +180,10 @@ class LinearReward(gymnasium.Wrapper, RecordConstructorArgs):
     def __init__(self, env: gymnasium.Env, weights: Sequence[float]) -> None:
         RecordConstructorArgs.__init__(self, weights=weights)
         super().__init__(env)
-        self.weights = np.array(weights, dtype=np.float64)
+        try:
+            self.weights = np.array(weights, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DtypeError(f"weights must be numbers; given {weights!r}") from error
         if self.weights.ndim != 1 or not self.weights.size:
             raise ShapeError(f"weights must be (d,); given shape {self.weights.shape}")
         if not np.isfinite(self.weights).all():
@@ -244,7 +250,10 @@ def checked_multiplier(given: Any, size: int) -> np.ndarray:
 
 
 def _box(low: Any, high: Any, size: int) -> Any:
-    lower, upper = (np.asarray(bound, dtype=np.float64) for bound in (low, high))
+    try:
+        lower, upper = (np.asarray(bound, dtype=np.float64) for bound in (low, high))
+    except (TypeError, ValueError) as error:
+        raise DtypeError(f"low and high must be numbers; given {low!r} and {high!r}") from error
     for name, bound in (("low", lower), ("high", upper)):
         if bound.shape not in ((), (size,)):
             raise ShapeError(f"{name} must be a number or ({size},); given {bound.shape}")

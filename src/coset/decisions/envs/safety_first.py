@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.decisions.envs.lex_reward import TransitionFunction
 
 __all__ = ["SafetyFirst"]
@@ -33,6 +33,7 @@ class SafetyFirst(gymnasium.Wrapper, RecordConstructorArgs):
         reward: a function of the same arguments that returns r, in place of the environment's.
 
     Raises:
+        DtypeError: if a discount is no number, or `unsafe` or `reward` no function.
         DomainError: if γ is not positive and finite, or the safety's not in (0, 1].
 
     Claims: decisions.C7.
@@ -58,6 +59,11 @@ class SafetyFirst(gymnasium.Wrapper, RecordConstructorArgs):
             self, unsafe=unsafe, discount=discount, safety_discount=safety_discount, reward=reward
         )
         super().__init__(env)
+        if not callable(unsafe) or not (reward is None or callable(reward)):
+            raise DtypeError(f"unsafe and reward must be functions; given {unsafe!r}, {reward!r}")
+        for name, given in (("discount", discount), ("safety_discount", safety_discount)):
+            if not isinstance(given, int | float | np.number):
+                raise DtypeError(f"{name} must be a number; given {given!r}")
         if not 0.0 < discount < np.inf:
             raise DomainError(f"discount must be positive and finite; given {discount}")
         if not 0.0 < safety_discount <= 1.0:

@@ -275,15 +275,17 @@ def check_range(owner: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
 
     Args:
         owner: holds them as attributes.
-        bounds: name to (least, most), both allowed.
+        bounds: name to (least, most), both allowed; integers are asked for where they are integers.
 
     Raises:
-        DtypeError: if one is no number.
+        DtypeError: if one is no number, or no integer where one is asked for.
         DomainError: if one is outside, infinite or NaN.
     """
     for name, (low, high) in bounds.items():
         value = getattr(owner, name)
         if not isinstance(value, int | float | np.number):
             raise DtypeError(f"{name} must be a number; given {value!r}")
+        if isinstance(low, int) and not isinstance(value, int | np.integer):
+            raise DtypeError(f"{name} must be an integer; given {value!r}")
         if not low <= value <= high or value == float("inf"):
             raise DomainError(f"{name} must be in [{low:g}, {high:g}]; given {value}")

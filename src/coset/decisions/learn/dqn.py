@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LexDQN"]
 
-_BIG = 1e9
+_MANY = 10**9
 _EPOCH = 250  # gradient steps between two reports
 
 
@@ -84,10 +84,10 @@ class LexDQN:
 
     def __post_init__(self) -> None:
         sizes = ("batch_size", "capacity", "num_envs", "learning_starts", "evaluate_every")
-        bounds = {name: (1.0, _BIG) for name in sizes} | {"num_evaluation": (0.0, _BIG)}
-        bounds["steps_per_update"] = (float(self.num_envs), _BIG)
-        bounds |= {"learning_rate": (1e-12, 1e3), "target_rate": (1e-6, 1.0)}
-        check_range(self, {**bounds, "exploration_share": (1e-9, 1.0)})
+        check_range(self, {name: (1, _MANY) for name in sizes} | {"num_evaluation": (0, _MANY)})
+        check_range(self, {"steps_per_update": (int(self.num_envs), _MANY)})
+        rates = {"learning_rate": (1e-12, 1e3), "target_rate": (1e-6, 1.0)}
+        check_range(self, {**rates, "exploration_share": (1e-9, 1.0)})
         if not isinstance(self.exploration, tuple | list) or len(self.exploration) != 2:
             raise ShapeError(
                 f"exploration must be (at the start, at the end); given {self.exploration!r}"

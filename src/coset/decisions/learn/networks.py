@@ -33,6 +33,8 @@ class _Network(nn.Module):
         value_scale: Sequence[float] | float = 1.0,
     ) -> None:
         super().__init__()
+        if isinstance(hidden, int) or not isinstance(hidden, Sequence):
+            raise DtypeError(f"hidden must be a list of widths, such as (64, 64); given {hidden!r}")
         sizes = {"num_inputs": num_inputs, "num_actions": num_actions}
         sizes |= {
             "num_objectives": num_objectives,
@@ -43,7 +45,10 @@ class _Network(nn.Module):
                 raise DtypeError(f"{name} must be an integer; given {size!r}")
             if size < 1:
                 raise DomainError(f"{name} must be ≥ 1; given {size}")
-        scale = torch.as_tensor(value_scale, dtype=torch.float32)
+        try:
+            scale = torch.as_tensor(value_scale, dtype=torch.float32)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise DtypeError(f"value_scale must be numbers; given {value_scale!r}") from error
         if scale.dim() > 1 or (scale.dim() and len(scale) != num_objectives):
             raise ShapeError(
                 f"value_scale must be a number or {num_objectives}; given {tuple(scale.shape)}"

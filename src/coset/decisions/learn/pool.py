@@ -92,6 +92,12 @@ class EnvPool:
         self.envs: list[Any] = (
             [env] if isinstance(env, gymnasium.Env) else [make() for _ in range(num_envs)]
         )
+        distinct = len({id(e) for e in self.envs}) == num_envs
+        if not distinct or not all(isinstance(e, gymnasium.Env) for e in self.envs):
+            raise DtypeError(
+                f"the function must make a new Gymnasium environment at each call; it made "
+                f"{', '.join(str(e) for e in self.envs)[:80]}"
+            )
         first = self.envs[0]
         self.discrete = isinstance(first.observation_space, gymnasium.spaces.Discrete)
         if not isinstance(first.action_space, gymnasium.spaces.Discrete):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from coset.core.errors import DomainError, ShapeError
+from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.decisions.learn.deep import (
     DeepAgent,
     Report,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LexPPO"]
 
 _BIG = 1e9
+_MANY = 10**9
 _NOISE = 0.02  # in units of an objective's scale
 
 
@@ -97,10 +98,12 @@ class LexPPO:
     def __post_init__(self) -> None:
         sizes = ("num_envs", "num_rollout", "num_passes", "batch_size", "window", "evaluate_every")
         weights = ("entropy", "value_weight", "multiplier_rate", "multiplier_start")
-        bounds = {name: (1.0, _BIG) for name in sizes} | {name: (0.0, _BIG) for name in weights}
+        check_range(self, {name: (1, _MANY) for name in sizes} | {"num_evaluation": (0, _MANY)})
+        bounds = {name: (0.0, _BIG) for name in (*weights, "multiplier_limit")}
         bounds |= {"trace": (0.0, 1.0), "clip": (1e-6, 1.0), "learning_rate": (1e-12, 1e3)}
-        bounds |= {name: (0.0, _BIG) for name in ("multiplier_limit", "num_evaluation")}
         check_range(self, bounds)
+        if self.shares is not None and not isinstance(self.shares, tuple | list):
+            raise DtypeError(f"shares must be one number for each objective; given {self.shares!r}")
         for share in self.shares or ():
             check_range(SimpleNamespace(share=share), {"share": (1e-9, _BIG)})
         if self.num_envs * self.num_rollout < 2:
