@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from coset.core.claims import find_claim, realized_in
 from coset.core.judging import judge
@@ -32,3 +33,15 @@ def test_claims_of_models_hold_and_mutants_are_caught(id):
 @pytest.mark.parametrize("id", IDS)
 def test_claims_of_models_are_realized_in_the_library(id):
     assert realized_in(find_claim(id))
+
+
+def test_the_triangle_is_judged_by_its_formula():
+    # Half the risk is linear, orders alike and stays in most triangles: only the formula tells.
+    def half_the_risk(lottery, utility):
+        first, second = safety_first.image_of(lottery, utility)
+        return first / 2, second
+
+    generator = torch.Generator().manual_seed(0)
+    result = safety_first.C4c(half_the_risk, preset="smoke", generator=generator)
+    assert not result.holds
+    assert result.counterexample["case"].startswith("the formula")

@@ -79,7 +79,8 @@ def _first_level_only(model: EventModel) -> tuple[Fraction | None, AxiomWitness 
     title="temporal γ-indifference is a constant discount",
     statement="""1/(γ+1) e∘τ₁ + γ/(γ+1) τ₂ ≈ 1/(γ+1) e∘τ₂ + γ/(γ+1) τ₁ for all events and futures,
         with one γ in [0, 1], iff u(e∘τ) = r(e) + γ u(τ).""",
-    hypotheses="two events, one to three levels; futures that span all levels; exact fractions",
+    hypotheses="""completeness, transitivity and independence: here utilities r(e) + Γ(e) u(τ) of
+        two events and one to three levels; futures that span all levels; exact fractions""",
     source=LEXICOGRAPHIC.format("Theorem 4"),
     kind="proved",
     expected="holds",
@@ -171,7 +172,8 @@ def _any_discount(model: AffineModel) -> Classes:
         u(e∘τ) = r(e) + γ(e) u(τ) with 0 ≤ γ(e) ≤ 1. Memorylessness alone asks for m(e) ≥ 0 only:
         m = 2 satisfies it and no swap with γ ≤ 1 is indifferent, so the two are not equivalent
         without a bound.""",
-    hypotheses="one level, futures that are not all indifferent; exact fractions",
+    hypotheses="""a linear utility: here r(e) + m(e) u(τ) of one level; futures that are not all
+        indifferent; exact fractions""",
     source=_BOWLING + "; the remark on m > 1 is [derived]",
     kind="proved",
     expected="holds",

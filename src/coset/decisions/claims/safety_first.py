@@ -69,7 +69,8 @@ def _penalty(p: Lottery, q: Lottery, utility: Values) -> int:
     title="an unsafe outcome makes the chance of safety the first level",
     statement="""Write [α, p] = (1 − α) o† + α p, p over safe outcomes. Under completeness,
         transitivity, independence and safety first (ε o† + (1 − ε) p ≺ q for all safe p, q, ε > 0):
-        [α, p] ≿ [β, q] ⇔ α > β, or α = β and p ≿ q.""",
+        [α, p] ≿ [β, q] ⇔ α > β, or α = β and p ≿ q. At α = 0 every p gives the same lottery, and
+        they are indifferent.""",
     hypotheses="the rule is checked to satisfy the axioms, and to be what they force, exactly",
     source=LEXICOGRAPHIC.format("Lemma 1"),
     kind="proved",
@@ -165,7 +166,8 @@ def _penalized(lottery: Lottery, utility: Values) -> Vector:
         utility is (P(safe) − 1, P(safe) E[u' | safe]); it represents the order of Lemma 1, and the
         images of all lotteries fill the triangle with apex (−1, 0) and base {0} × [min u', max u'].
         For instance ⅓ o† + ½ x + ⅙ y = [⅔, ¾ x + ¼ y].""",
-    hypotheses="finitely many safe outcomes; exact fractions",
+    hypotheses="""finitely many safe outcomes; exact fractions; the triangle is full because the
+        expectation is linear and its corners are outcomes""",
     source=LEXICOGRAPHIC.format("Theorem 5, Figure 2 and Example 2"),
     kind="proved",
     expected="holds",
@@ -182,7 +184,7 @@ def C4c(
     preset: str,
     generator: torch.Generator,
 ) -> ClaimResult:
-    """Judge decisions.C4c: linearity, the order of Lemma 1, and the triangle."""
+    """Judge decisions.C4c: the formula, the order of Lemma 1, and the triangle."""
     third = Fraction(1, 3)
     example = Lottery.of({_UNSAFE: third, "quick": third * 3 / 2, "slow": third / 2})
     parts = Lottery.of({"quick": Fraction(3, 4), "slow": Fraction(1, 4)})
@@ -210,7 +212,8 @@ def _image_checks(
 ) -> Iterator[tuple[str, bool]]:
     at_p, at_q, between = image(p, utility), image(q, utility), image(near, utility)
     mixed = tuple((1 - share) * x + share * y for x, y in zip(at_p, at_q, strict=True))
-    yield "linearity", between == mixed
+    earned = sum((w * utility[o] for o, w in p.items() if o != _UNSAFE), Fraction(0))
+    yield "the formula", between == mixed and at_p == (-p.probability(_UNSAFE), earned)
     answer = (at_p > between) - (at_p < between)
     yield "the order", answer == by_safety(p, near, utility)
     low, high = min(utility.values()), max(utility.values())

@@ -90,7 +90,7 @@ _NEAR = LexicographicModel({"a": (1, 0), "b": (0, 1)}, {"a": 1, "b": "1/2"})
         m ≥ 0, terminal iff m = 0.""",
     hypotheses="""finite lexicographic dimension; two events, all sequences of at most four events
         and exact lotteries of them, every other pair tied at its first level""",
-    source=LEXICOGRAPHIC.format("Theorem 3") + f"; {_UTILITY} (one level)",
+    source=LEXICOGRAPHIC.format("Theorem 3") + f"; {_UTILITY}, abstract (one level)",
     kind="proved",
     expected="holds",
     mutants={
