@@ -49,6 +49,12 @@ def test_a_float_is_the_dyadic_rational_that_it_is():
     assert exact_number(str(exact_number(5e-324))) == Fraction(1, 2**1074)
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="long doubles are doubles here")
+def test_long_doubles_keep_their_digits():
+    given = np.longdouble(1) + np.longdouble(2) ** -60
+    assert exact_number(given) == 1 + Fraction(1, 2**60)
+
+
 def test_a_large_numpy_integer_does_not_overflow():
     assert exact_number(np.int64(2**62)) * 4 == 2**64
 

@@ -97,6 +97,8 @@ def test_bad_mixtures_utilities_and_sequences_are_refused():
             mix(alpha, a, a)
     with pytest.raises(DomainError, match="lacks 'a'"):
         a.expect({})
+    with pytest.raises(DtypeError, match="a mapping or a function of outcomes; given None"):
+        a.expect(None)
     with pytest.raises(DtypeError):
         a.prepend("e")
     with pytest.raises(DtypeError):

@@ -47,7 +47,7 @@ def test_one_outcome_and_denominator_one():
     assert random_lottery("abc", denominator=1).weights == (1,)
 
 
-@pytest.mark.parametrize("wrong", [{"max_support": 0}, {"denominator": 0}])
+@pytest.mark.parametrize("wrong", [{"max_support": 0}, {"denominator": 0}, {"denominator": 10**12}])
 def test_bounds_of_lotteries_are_checked(wrong):
     with pytest.raises(DomainError, match="bounds ≥ 1"):
         random_lottery("ab", **wrong)
@@ -63,6 +63,19 @@ def test_sequences_are_listed_once():
     assert all_sequences("ab", 0) == [EMPTY]
     with pytest.raises(DomainError, match="ask for fewer"):
         all_sequences("abcdefghij", 6)
+    with pytest.raises(DomainError, match="at least 0 events; given -1"):
+        all_sequences("ab", -1)
+
+
+@pytest.mark.parametrize("d", [0, -1])
+def test_there_is_at_least_one_level(d):
+    for make in (
+        lambda: random_utility(2, d),
+        lambda: random_order_preserving(d),
+        lambda: random_lexicographic_model(2, d),
+    ):
+        with pytest.raises(DomainError, match=f"at least one level; given {d}"):
+            make()
 
 
 def test_fractions_have_small_denominators():

@@ -67,7 +67,9 @@ def exact_number(value: Any, what: str = "a number") -> Fraction:
         return Fraction(int(value.numerator), int(value.denominator))
     if not math.isfinite(value):
         raise DomainError(f"{what} must be finite; given {value}")
-    return Fraction(float(value))
+    # Not by way of float, which has fewer digits than NumPy's long doubles.
+    number: Any = value
+    return Fraction(*number.as_integer_ratio())
 
 
 def exact_vector(values: Iterable[Any], what: str = "a vector") -> Vector:

@@ -219,12 +219,17 @@ class Lottery:
 
         Raises:
             DomainError: if a mapping lacks an outcome of the support.
+            DtypeError: if it is neither a mapping nor a function.
         """
         if isinstance(utility, Mapping):
             missing = [o for o in self.outcomes if o not in utility]
             if missing:
                 raise DomainError(f"a utility must name every outcome; it lacks {missing[0]!r}")
             return sum(w * utility[o] for o, w in self.items())
+        if not callable(utility):
+            raise DtypeError(
+                f"a utility is a mapping or a function of outcomes; given {utility!r:.60}"
+            )
         return sum(w * utility(o) for o, w in self.items())
 
     def prepend(self, event: str) -> Lottery:

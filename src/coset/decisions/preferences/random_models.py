@@ -27,6 +27,8 @@ __all__ = [
 
 # Small denominators, so that ties and near ties happen.
 _DENOMINATORS = (1, 2, 3, 4, 5, 6)
+# A permutation of so many is drawn for each lottery.
+_MAX_DENOMINATOR = 1_000_000
 
 
 def _integer(low: int, high: int, generator: torch.Generator | None) -> int:
@@ -65,24 +67,25 @@ def random_lottery(
     Args:
         outcomes: what it may give, at least one.
         max_support: how many outcomes it gives at most, ≥ 1.
-        denominator: its weights are multiples of 1/denominator, ≥ 1.
+        denominator: its weights are multiples of 1/denominator, 1 to a million.
         generator: source of randomness.
 
     Returns:
         The lottery; drawn often, it takes every such lottery.
 
     Raises:
-        DomainError: if there is no outcome, or a bound is less than 1.
+        DomainError: if there is no outcome, or a bound is out of range.
 
     Examples:
         >>> p = random_lottery(["a", "b"], generator=torch.Generator().manual_seed(1))
         >>> p.is_exact, p.support <= {"a", "b"}
         (True, True)
     """
-    if not outcomes or max_support < 1 or denominator < 1:
+    if not outcomes or max_support < 1 or not 1 <= denominator <= _MAX_DENOMINATOR:
         raise DomainError(
-            f"there must be at least one outcome, and bounds ≥ 1; given {len(outcomes)} outcomes, "
-            f"max_support {max_support}, denominator {denominator}"
+            f"there must be at least one outcome, bounds ≥ 1, and a denominator of at most "
+            f"{_MAX_DENOMINATOR:,}; given {len(outcomes)} outcomes, max_support {max_support}, "
+            f"denominator {denominator}"
         )
     size = _integer(1, min(max_support, len(outcomes), denominator), generator)
     chosen = torch.randperm(len(outcomes), generator=generator)[:size].tolist()
@@ -104,12 +107,14 @@ def all_sequences(events: Sequence[str], max_length: int) -> list[EventSequence]
         The sequences.
 
     Raises:
-        DomainError: if there would be more than a million of them.
+        DomainError: if there would be more than a million of them, or the length is negative.
 
     Examples:
         >>> all_sequences(["a", "b"], 1)
         [ε, a, b]
     """
+    if max_length < 0:
+        raise DomainError(f"the longest sequence has at least 0 events; given {max_length}")
     total = sum(len(events) ** n for n in range(max_length + 1))
     if total > 1_000_000:
         raise DomainError(
@@ -131,7 +136,11 @@ def random_order_preserving(d: int, *, generator: torch.Generator | None = None)
 
     Returns:
         Its rows; diagonal in (0, 2], the rest in [−2, 2].
+
+    Raises:
+        DomainError: if d < 1.
     """
+    _check_levels(d)
     rows: list[Vector] = []
     for i in range(d):
         below = [random_fraction(-2, 2, generator=generator) for _ in range(i)]
@@ -152,10 +161,19 @@ def random_utility(
 
     Returns:
         The utility; its values are fractions in [−2, 2], all but the last level's in {−1, 0, 1}.
+
+    Raises:
+        DomainError: if there is no outcome or no level.
     """
+    _check_levels(num_levels)
     return LexicographicUtility(
         {o: _tying_vector(num_levels, generator) for o in range(num_outcomes)}
     )
+
+
+def _check_levels(num_levels: int) -> None:
+    if num_levels < 1:
+        raise DomainError(f"there must be at least one level; given {num_levels}")
 
 
 def _tying_vector(num_levels: int, generator: torch.Generator | None) -> Vector:
@@ -220,7 +238,7 @@ def random_lexicographic_model(
         The model.
 
     Raises:
-        DomainError: if there is no event, or fewer than are to be terminal.
+        DomainError: if there is no event or no level, or fewer events than are to be terminal.
 
     Claims: decisions.C5.
 
@@ -230,6 +248,7 @@ def random_lexicographic_model(
         (('a', 'b', 'c'), ('c',))
     """
     names = _event_names(num_events, num_terminal)
+    _check_levels(num_levels)
     reward = {e: _tying_vector(num_levels, generator) for e in names}
     multiplier: dict[str, Any] = {
         e: random_order_preserving(num_levels, generator=generator) for e in names
