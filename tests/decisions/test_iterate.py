@@ -57,6 +57,22 @@ def test_bounds_hold_wherever_sweeping_stops(method, limit):
             assert within(found, right), (seed, stop)
 
 
+def test_factors_that_are_known_need_no_pass_of_their_own(monkeypatch):
+    from coset.decisions.kernels.launch import LevelArrays
+
+    level = make_level((65, 4, 5), spread=0.3)
+    found = iterate(level, tol=1e-7)
+
+    def never(*_):
+        raise AssertionError("a pass over the rows")
+
+    monkeypatch.setattr(LevelArrays, "row_extremes", never)
+    sums = level.row_sums()
+    again = iterate(level, tol=1e-7, factors=(float(sums.min()), float(sums.max())))
+    torch.testing.assert_close(again.value, found.value, atol=2e-7, rtol=0)
+    assert again.converged
+
+
 def test_span_bounds_are_tight_for_a_plain_discount():
     """MacQueen and Porteus: far fewer sweeps than the supremum norm needs."""
     level = make_level((300, 2, 4), scale=0.95)
@@ -273,6 +289,8 @@ def test_ended_everywhere_and_empty():
         assert found.converged
         assert found.value.tolist() == [0.0] * 4
         assert found.policy.tolist() == [-1] * 4
+        weighted = iterate(ended, tol=1e-9, weights=torch.ones(4), backend=backend)
+        assert weighted.converged
         empty = iterate(make_level((0, 2, 1)), tol=1e-9, backend=backend)
         assert empty.converged
         assert empty.value.shape == (0,)

@@ -44,7 +44,7 @@ def _mdp(inputs: SweepInputs) -> MDP:
 def _solve(mdp: MDP) -> Tensor:
     from coset.decisions.solvers.solving import solve
 
-    value: Tensor = solve(mdp, method="vi", tol=WIDTH / 2).value
+    value: Tensor = solve(mdp, tol=WIDTH / 2).value
     return value[:, 0]
 
 
@@ -151,14 +151,14 @@ def _prepare_two(size: int, variant: SweepVariant, generator: torch.Generator) -
 def _solve_two(inputs: TwoObjectives) -> Tensor:
     from coset.decisions.solvers.solving import solve
 
-    value: Tensor = solve(inputs.mdp, method="vi", tol=WIDTH / 2).value
+    value: Tensor = solve(inputs.mdp, tol=WIDTH / 2).value
     return value
 
 
 def _solve_first(inputs: TwoObjectives) -> Tensor:
     from coset.decisions.solvers.solving import solve
 
-    value: Tensor = solve(inputs.first, method="vi", tol=WIDTH / 2).value
+    value: Tensor = solve(inputs.first, tol=WIDTH / 2).value
     return value
 
 

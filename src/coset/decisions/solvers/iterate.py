@@ -167,8 +167,10 @@ class _Run:
         self.norm = None if weights is None else checked_value(level, weights, "weights").double()
         if self.norm is not None and not bool((self.norm[self.active] > 0).all()):
             raise DomainError("weights must be positive where there is an allowed action")
-        self.sweeper = make_sweeper(level, self.norm, self.active, backend)
-        self.factors = factors or self.sweeper.factors()
+        live = None if self.norm is None else self.norm[self.active]
+        self.least = 1.0 if live is None or live.numel() == 0 else float(live.min())
+        self.sweeper = make_sweeper(level, self.norm, self.active, backend, factors)
+        self.factors = self.sweeper.factors()
         self.sequential = backend == "numba" and torch.get_num_threads() == 1
         self.at_zero = start is None or not bool(start.any())
         self.value = self._started(start, dtype)
@@ -238,8 +240,7 @@ class _Run:
         """Return what rounding adds: of K + 4 sums in float64 and of TV as it is stored."""
         dtype = str(self.value.dtype).removeprefix("torch.")
         unit = (self.level.weight.shape[2] + 4) * EPSILON["float64"] + EPSILON[dtype]
-        least = 1.0 if self.norm is None else float(self.norm[self.active].min())
-        return unit * size / (least * (1 - self.factors[1]))
+        return unit * size / (self.least * (1 - self.factors[1]))
 
     def _in_place(self, tol: float, max_iter: int, stop: str) -> None:
         """Sweep in place until one more sweep should show that the error is small enough."""

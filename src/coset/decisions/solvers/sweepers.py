@@ -55,7 +55,13 @@ class Sweeper(Protocol):
         """Return the extremes of Σ W w / w."""
 
 
-def make_sweeper(level: ScalarLevel, norm: Tensor | None, active: Tensor, backend: str) -> Sweeper:
+def make_sweeper(
+    level: ScalarLevel,
+    norm: Tensor | None,
+    active: Tensor,
+    backend: str,
+    factors: tuple[float, float] | None = None,
+) -> Sweeper:
     """Return the sweeps of a level.
 
     Args:
@@ -63,25 +69,39 @@ def make_sweeper(level: ScalarLevel, norm: Tensor | None, active: Tensor, backen
         norm: (S,) float64 weights, or `None` for 1.
         active: (S,) bool, the states with an action.
         backend: "numba", "triton" or "eager".
+        factors: the extremes of Σ W w / w, if they are known.
 
     Returns:
         The sweeps.
     """
     if backend == "numba":
-        return _Compiled(level, norm, active)
-    return _Eager(level, norm, active, backend)
+        return _Compiled(level, norm, active, factors)
+    return _Eager(level, norm, active, backend, factors)
+
+
+def _outwards(low: float, high: float, num: int) -> tuple[float, float]:
+    """Widen the extremes of sums of so many products by their rounding."""
+    slack = (num + 3) * EPSILON["float64"]
+    return low * (1 - slack), high * (1 + slack)
 
 
 class _Compiled:
     """Compiled sweeps which leave actions alone that cannot have become best."""
 
-    def __init__(self, level: ScalarLevel, norm: Tensor | None, active: Tensor) -> None:
+    def __init__(
+        self,
+        level: ScalarLevel,
+        norm: Tensor | None,
+        active: Tensor,
+        factors: tuple[float, float] | None,
+    ) -> None:
         from coset.decisions.kernels.launch import LevelArrays
 
         self.level, self.active = level, active
         self.arrays = LevelArrays(level, norm)
+        self.least = 1.0 if norm is None else float(norm[active].min()) if active.any() else 1.0
         self.all_active = bool(active.all())
-        self._factors: tuple[float, float] | None = None
+        self._factors = factors
         self.moved, self.mean, self.width = 0.0, 0.0, float("inf")
         self.choice = torch.zeros(level.num_states, dtype=torch.int32)
         self.deadline = torch.full((level.num_states,), -1.0)
@@ -102,7 +122,8 @@ class _Compiled:
 
     def factors(self) -> tuple[float, float]:
         if self._factors is None:
-            self._factors = self.arrays.row_extremes(self.active)
+            low, high = self.arrays.row_extremes(self.active)
+            self._factors = _outwards(low, high, self.arrays.shape[2])
         return self._factors
 
     def _worth(self, value: Tensor) -> bool:
@@ -164,7 +185,7 @@ class _Compiled:
     def _move(self, amount: float, size: float, dtype: torch.dtype) -> None:
         """Count how far differences of action values can have moved, rounding included."""
         self.size = size
-        rounding = 4 * EPSILON[str(dtype).removeprefix("torch.")] * size
+        rounding = 4 * EPSILON[str(dtype).removeprefix("torch.")] * size / self.least
         self.moved += amount + self.factors()[1] * rounding
 
     def improve_in_place(self, value: Tensor, *, backward: bool) -> Extremes:
@@ -187,7 +208,7 @@ class _Compiled:
         if self.all_active:
             value += amount
         else:
-            value += amount * self.active
+            value[self.active] += amount
         less, more = self.factors()
         self._move((more - less) * abs(amount), self.size + abs(amount), value.dtype)
 
@@ -206,10 +227,15 @@ class _Eager:
     """Tensor operations on any device; sweeps without weights by the backend's own kernel."""
 
     def __init__(
-        self, level: ScalarLevel, norm: Tensor | None, active: Tensor, backend: str
+        self,
+        level: ScalarLevel,
+        norm: Tensor | None,
+        active: Tensor,
+        backend: str,
+        factors: tuple[float, float] | None,
     ) -> None:
         self.level, self.norm, self.active, self.mean = level, norm, active, 0.0
-        self.backend, self.fresh = backend, False
+        self.backend, self.fresh, self._factors = backend, False, factors
         self.choice = torch.full((level.num_states,), -1, device=active.device)
 
     def first(self, out: Tensor) -> Extremes:
@@ -233,7 +259,7 @@ class _Eager:
         return self._write(swept.double(), value, out)
 
     def shift(self, value: Tensor, amount: float) -> None:
-        value += amount * self.active
+        value[self.active] += amount
 
     def add(self, value: Tensor, change: Tensor) -> None:
         value += change
@@ -242,6 +268,11 @@ class _Eager:
         return self.choice if self.fresh else None
 
     def factors(self) -> tuple[float, float]:
+        if self._factors is None:
+            self._factors = self._row_extremes()
+        return self._factors
+
+    def _row_extremes(self) -> tuple[float, float]:
         active = self.active
         norm = active.double() if self.norm is None else torch.where(active, self.norm, 0.0)
         still = torch.zeros_like(self.level.reward)
@@ -249,7 +280,9 @@ class _Eager:
             self.level.successor, self.level.weight, still, self.level.allowed, self.level.scale
         )
         ratio = (linear.action_values(norm) / norm[:, None])[self.level.allowed]
-        return (float(ratio.min()), float(ratio.max())) if ratio.numel() else (0.0, 0.0)
+        if ratio.numel() == 0:
+            return 0.0, 0.0
+        return _outwards(float(ratio.min()), float(ratio.max()), self.level.weight.shape[2])
 
     def _write(self, swept: Tensor, value: Tensor, out: Tensor) -> Extremes:
         change = swept - value.double()
