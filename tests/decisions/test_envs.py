@@ -48,7 +48,8 @@ def test_the_checker_of_gymnasium_passes(name, monkeypatch):
         "model": lambda: ModelEnv(loop()),
     }[name]()
     with warnings_of(monkeypatch) as found:
-        check_env(env)
+        # The window that rendering opens loads an LLVM beside which importing triton crashes.
+        check_env(env, skip_render_check=True)
     assert all(expected_warning(text) for text in found), found
     assert any("must be a float" in text for text in found)  # the one thing a vector cannot pass
 
@@ -56,7 +57,7 @@ def test_the_checker_of_gymnasium_passes(name, monkeypatch):
 def test_with_one_number_the_checker_warns_of_wrapping_only(monkeypatch):
     vector = LexReward(lake(), goal_and_time, num_objectives=2)
     with warnings_of(monkeypatch) as found:
-        check_env(LinearReward(vector, (5.0, 1.0)))
+        check_env(LinearReward(vector, (5.0, 1.0)), skip_render_check=True)
     assert all("different from the unwrapped" in text for text in found)
 
 
