@@ -48,7 +48,7 @@ def test_the_checker_of_gymnasium_passes(name, monkeypatch):
         "model": lambda: ModelEnv(loop()),
     }[name]()
     with warnings_of(monkeypatch) as found:
-        # The window that rendering opens loads an LLVM beside which importing triton crashes.
+        # Seen: once rendering has opened a window, a later import of triton crashes the process.
         check_env(env, skip_render_check=True)
     assert all(expected_warning(text) for text in found), found
     assert any("must be a float" in text for text in found)  # the one thing a vector cannot pass
