@@ -59,8 +59,13 @@ def test_unrolled_and_threaded_sweeps_give_the_same_bits(monkeypatch):
     level = make_level((500, 3, 4), allowed=0.7, weight=torch.float32)
     value = random_values(500)
     plain = sweep(level, value, backend="numba")
+    policy = greedy(level, value)
+    evaluated = policy_sweep(level, policy, value, 2)
     monkeypatch.setattr(launch, "_UNROLLING", 0)
     unrolled = sweep(level, value, backend="numba")
+    again = policy_sweep(level, policy, value, 2)
+    assert torch.equal(evaluated[0], again[0])
+    assert evaluated[1:] == again[1:]
     monkeypatch.setattr(launch, "_THREADING", 0)
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -193,3 +198,9 @@ def test_the_backends_are_registered():
     rows = {(r.name, r.device): r for r in backends() if r.op == "decisions.sweep"}
     assert rows["numba", "cpu"].chosen
     assert {("eager", "cpu"), ("eager", "cuda")} <= set(rows)
+
+
+def test_the_result_may_not_overwrite_what_is_read():
+    value = random_values(7)
+    with pytest.raises(DomainError, match="another memory"):
+        sweep(make_level((7, 2, 3)), value, value)

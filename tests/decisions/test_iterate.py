@@ -327,3 +327,15 @@ def test_the_result_is_stored_and_comes_back():
     assert isinstance(again, Iterated)
     assert torch.equal(again.value, found.value)
     assert again.error == found.error
+
+
+@pytest.mark.parametrize("size", [1e36, 1e39, 1e200])
+@pytest.mark.parametrize("method", ["vi", "mpi", "gauss-seidel"])
+def test_values_beyond_single_precision_keep_their_bounds(size, method):
+    level = make_level((600, 3, 3), seed=1)
+    small = iterate(level, tol=1e-9, method="vi", backend="eager")
+    large = dataclasses.replace(level, reward=level.reward.double() * size)
+    found = iterate(large, tol=1e-6 * size, method=method, backend="numba")
+    apart = float((found.value - size * small.value).abs().max())
+    assert found.converged
+    assert apart <= found.error + 1e-8 * size

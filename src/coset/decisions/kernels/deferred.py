@@ -26,6 +26,8 @@ BLOCK = 256
 _FEW = 8
 # A bound is rounded down by this factor when it is stored as float32.
 _DOWN = 1 - 1e-6
+# Later ones would be infinite in float32: the action would never be looked at again.
+_LATEST = 3e38
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -126,7 +128,7 @@ def _look_again(
             continue
         fresh[s - start], policy[s] = best[j], choice[j]
         gap = (best[j] - second[j]) / norm[s] if norm.size else best[j] - second[j]
-        deadline[s] = (moved + gap) * _DOWN
+        deadline[s] = min((moved + gap) * _DOWN, _LATEST)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

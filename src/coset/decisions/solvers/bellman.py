@@ -87,6 +87,7 @@ def checked_value(level: ScalarLevel, value: Tensor, name: str = "value") -> Ten
         DtypeError: if it is neither float32 nor float64.
         UnsupportedError: if it lies on another device.
     """
+    value = torch.as_tensor(value)
     if value.shape != (level.num_states,):
         raise ShapeError(
             f"{name} must be one number a state, ({level.num_states},); given {tuple(value.shape)}"
@@ -122,7 +123,7 @@ def sweep(
     Raises:
         ShapeError: if a vector is not one number a state.
         DtypeError: if a vector is neither float32 nor float64, or the two differ.
-        DomainError: if a value is NaN or infinite.
+        DomainError: if a value is NaN or infinite, or `out` is the memory of `value`.
         UnsupportedError: if a vector lies on another device.
 
     Complexity: S A K gathers, 8 S A K bytes of indices and float32 weights.
@@ -145,6 +146,11 @@ def sweep(
             raise DtypeError(
                 f"out must be contiguous and of the dtype of value, {value.dtype}; "
                 f"given {out.dtype}, contiguous: {out.is_contiguous()}"
+            )
+        if out.untyped_storage().data_ptr() == value.untyped_storage().data_ptr():
+            raise DomainError(
+                "out must be another memory than value, which is read while out is written; "
+                "given the same; leave out away, or swap two vectors"
             )
     if level.num_states == 0:
         return out, 0.0, 0.0
@@ -278,7 +284,7 @@ def policy_sweep(
     """
     value = checked_value(level, value)
     _check_finite(value)
-    policy = _checked_policy(level, policy)
+    policy = _checked_policy(level, torch.as_tensor(policy))
     if num < 1:
         raise RangeError(f"a policy must be applied at least once; given num={num}")
     low = high = 0.0
