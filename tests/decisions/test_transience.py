@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -181,3 +182,42 @@ def test_verdicts_become_json():
         assert again.factor == found.factor
         if found.witness is not None:
             assert again.witness.replay(level)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_weights_that_are_not_positive_numbers_prove_nothing(bad):
+    level = two_states()
+    with pytest.raises(DomainError, match="state 1 has"):
+        contraction_factors(level, tensor([1.0, bad]))
+
+
+def test_a_tampered_witness_does_not_replay():
+    level = replace(two_states(), scale=2.0)
+    witness = transience(level).witness
+    assert witness is not None
+    assert witness.replay(level)
+    for change in (
+        {"vector": torch.full((2,), math.inf, dtype=torch.float64)},
+        {"vector": witness.vector[:1]},
+        {"policy": torch.tensor([7, 0])},
+        {"radius": witness.radius * 1.01},
+        {"radius": math.nan},
+    ):
+        assert not replace(witness, **change).replay(level)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_radius_of_single_precision_weights_lies_between_its_bounds(seed):
+    level = growing(12, seed, top=0.9)
+    level = replace(level, weight=level.weight.float())
+    found, right = radius(level), radius(replace(level, weight=level.weight.double()))
+    assert found.low <= right.high * (1 + 1e-11)
+    assert right.low <= found.high * (1 + 1e-11)
+    assert found.high - found.low <= 1e-9 * max(1.0, found.high)
+
+
+def test_results_are_shown_in_one_line():
+    level = growing(50, 0, top=0.5)
+    for shown in (level, transience(level), radius(level)):
+        assert "tensor" not in repr(shown)
+        assert len(repr(shown)) < 120

@@ -16,7 +16,7 @@ from coset.decisions.solvers.transience import Transience, level_of, transience
 __all__ = ["Radius", "radius"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Radius(Record):
     """low ≤ ρ* = max_π ρ(W_π) ≤ high.
 
@@ -34,6 +34,9 @@ class Radius(Record):
     high: float
     weights: Tensor
     policy: Tensor | None
+
+    def __repr__(self) -> str:
+        return f"Radius({len(self.weights):,} states, {self.low:.9g} ≤ ρ* ≤ {self.high:.9g})"
 
 
 def radius(model: MDP | ScalarLevel, level: int = 0, *, tol: float = 1e-9) -> Radius:
@@ -67,6 +70,8 @@ def radius(model: MDP | ScalarLevel, level: int = 0, *, tol: float = 1e-9) -> Ra
     if not tol >= 1e-10:
         raise DomainError(f"tol must be at least 1e-10; given {tol}")
     scalar = level_of(model, level)
+    # Rows of float32 would pass for sums of 1 within their own rounding.
+    scalar = replace(scalar, weight=scalar.weight.double())
     sums = torch.where(scalar.allowed, scalar.row_sums(), 0.0)
     top = float(sums.max()) * (1 + 1e-12)
     weights, policy = scalar.active.double(), None

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import NotConvergedError, ShapeError
+from coset.core.errors import DomainError, NotConvergedError, ShapeError
 from coset.core.numerics import EPSILON
 from coset.core.results import Verdict, Witness
 from coset.decisions.errors import NotTransientError
@@ -44,7 +44,7 @@ _ADDED = 0.5
 _NEAR_ONE = 1e-11
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransienceWitness(Witness):
     """A policy under which multipliers do not die out: W_π x ≥ ρ x with x ≥ 0, x ≠ 0 and ρ ≥ 1.
 
@@ -60,6 +60,10 @@ class TransienceWitness(Witness):
     radius: float
     vector: Tensor
 
+    def __repr__(self) -> str:
+        kept = int((self.vector > 0).sum())
+        return f"TransienceWitness(radius ≥ {self.radius:.6g}, among {kept:,} states)"
+
     def replay(self, model: Any) -> bool:
         """Check W_π x ≥ ρ x again on a level, up to rounding.
 
@@ -70,10 +74,13 @@ class TransienceWitness(Witness):
             Whether the policy is allowed and the inequality holds with ρ ≥ 1.
         """
         level = level_of(model, 0)
-        if self.policy.shape != (level.num_states,):
+        size = (level.num_states,)
+        if self.policy.shape != size or self.vector.shape != size:
             return False
         live = self.policy >= 0
-        rows = torch.arange(level.num_states)[live]
+        if not bool(torch.isfinite(self.vector).all() & (self.policy < level.num_actions).all()):
+            return False
+        rows = torch.arange(level.num_states, device=live.device)[live]
         if not bool(level.allowed[rows, self.policy[live]].all()):
             return False
         moved = torch.zeros_like(self.vector)
@@ -97,7 +104,7 @@ class TransienceWitness(Witness):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transience(Verdict):
     """Whether ρ(W_π) < 1 for every stationary policy π, with the proof of either answer.
 
@@ -115,6 +122,9 @@ class Transience(Verdict):
     factor: float = math.inf
     low_factor: float = 0.0
     witness: TransienceWitness | None = None
+
+    def __repr__(self) -> str:
+        return f"Transience({self.holds}: {self.reason}; factor {self.factor:.6g})"
 
     def throw(self) -> Transience:
         """Return itself if it holds, else raise.
@@ -185,13 +195,14 @@ def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, flo
 
     Args:
         level: the problem.
-        weights: (S,) float64, > 0 at states with an action; elsewhere taken as 0.
+        weights: (S,) float64, finite and > 0 at states with an action; elsewhere taken as 0.
 
     Returns:
         (low, high), moved outwards by the rounding of the sums; (0, 0) if nothing is allowed.
 
     Raises:
         ShapeError: if there is not one weight a state.
+        DomainError: if a weight is not finite and > 0 where there is an action.
     """
     if weights.shape != (level.num_states,):
         raise ShapeError(
@@ -202,6 +213,13 @@ def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, flo
     if not bool(active.any()):
         return 0.0, 0.0
     live = weights if bool(active.all()) else torch.where(active, weights, 0.0)
+    wrong = active & ~((weights > 0) & (weights < math.inf))
+    if bool(wrong.any()):
+        state = int(wrong.nonzero()[0])
+        raise DomainError(
+            f"weights must be finite and > 0 at states with an action; state {state} has "
+            f"{float(weights[state])}; take those of transience(level)"
+        )
     low, high = math.inf, 0.0
     for start in range(0, level.num_states, BLOCK):
         rows = slice(start, start + BLOCK)
