@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from coset.decisions.claims.contraction import two_states
 from coset.decisions.errors import NotTransientError
 from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.reference import (
+    all_policies,
     bellman_reference,
     policy_iteration_reference,
     policy_values_reference,
@@ -23,6 +26,7 @@ from coset.decisions.reference import (
 from coset.decisions.solvers.bounds import certified_bounds
 from coset.decisions.solvers.linear_program import solve_linear_program
 from coset.decisions.solvers.policy_iteration import policy_iteration
+from coset.decisions.solvers.rational_linear import solve_fixed_point
 from coset.decisions.solvers.scalar import solve_level
 from coset.decisions.solvers.transience import transience
 
@@ -264,3 +268,88 @@ def test_what_bounds_and_programs_refuse():
         solve_linear_program(level, torch.ones(3))
     with pytest.raises(DomainError, match="≥ 0"):
         solve_linear_program(level, -ones)
+
+
+def exact_values(level: ScalarLevel) -> list[Fraction]:
+    """Return V* in rational numbers, the best of all policies."""
+    scale, live = Fraction(level.scale), level.active.tolist()
+    successor, weight = level.successor.tolist(), level.weight.double().tolist()
+    best: list[Fraction] = []
+    for policy in all_policies(level):
+        rows, right = [], []
+        for s, a in enumerate(policy):
+            row: dict[int, Fraction] = {}
+            for t, w in zip(successor[s][a], weight[s][a], strict=True):
+                row[t] = row.get(t, Fraction(0)) + (scale * Fraction(w) if live[t] else 0)
+            rows.append(row if a >= 0 else {})
+            right.append(Fraction(float(level.reward[s, a])) if a >= 0 else Fraction(0))
+        worth = solve_fixed_point(rows, right)
+        best = [max(x, y) for x, y in zip(best or worth, worth, strict=True)]
+    return best
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_errors_are_true_in_rational_numbers(seed):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1 + seed % 4, 2, 3)
+    weight = torch.rand(shape, generator=generator, dtype=torch.float64)
+    weight = weight / weight.sum(-1, keepdim=True)
+    successor = torch.randint(0, shape[0], shape, generator=generator, dtype=torch.int32)
+    if seed % 3 == 0:  # rows may sum to more than 1
+        gauge = torch.randn(shape[0], generator=generator, dtype=torch.float64).exp()
+        weight = weight * gauge[successor.long()] / gauge[:, None, None]
+    allowed = torch.rand(shape[:2], generator=generator) < 0.8
+    reward = 10.0 ** (seed - 6) * torch.randn(shape[:2], generator=generator, dtype=torch.float64)
+    level = ScalarLevel(
+        successor,
+        weight.float() if seed % 2 else weight,
+        torch.where(allowed, reward, torch.nan),  # what is not allowed is never read
+        allowed,
+        scale=(0.5, 0.99, 0.99999)[seed % 3],
+    )
+    right = exact_values(level)
+    for method in ("vi", "mpi", "pi", "lp"):
+        found = solve_level(level, method=method, tol=1e-3 * 10.0 ** (seed - 6))
+        off = [abs(Fraction(x) - y) for x, y in zip(found.value.tolist(), right, strict=True)]
+        assert all(x <= Fraction(e) for x, e in zip(off, found.error.tolist(), strict=True))
+
+
+def test_shared_weights_other_than_1_keep_the_bound_true():
+    level = discounted(50, 0, 0.9).level(0)
+    right = solve_level(level, method="pi", tol=1e-10)
+    shared = torch.tensor(1e-3, dtype=torch.float64).expand(50)
+    for method in ("vi", "mpi"):
+        found = solve_level(level, method=method, tol=1e-3, weights=shared)
+        assert float((found.value - right.value).abs().max()) <= found.error_bound + 1e-10
+
+
+def test_costs_that_grow_without_bound_are_said_to_be_unbounded():
+    level = ScalarLevel(
+        torch.zeros(1, 1, 1, dtype=torch.int32),
+        tensor([[[1.0]]]),
+        tensor([[-1.0]]),
+        torch.ones(1, 1, dtype=torch.bool),
+        scale=2.0,
+    )
+    found = solve_level(level)
+    assert found.error_bound == math.inf
+    assert "may be −∞" in found.advice
+    assert found.iterations < 2000
+    assert bool(torch.isfinite(found.value).all())
+
+
+def test_arrays_of_numpy_may_be_given():
+    level = discounted(20, 0).level(0)
+    found = solve_level(level, method="vi", start=np.ones(20), weights=np.ones(20))
+    torch.testing.assert_close(found.value, solve_level(level).value, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["vi", "mpi", "pi", "lp"])
+def test_there_must_be_a_sweep(method):
+    with pytest.raises(ConfigError, match="at least 1"):
+        solve_level(stopping(), method=method, max_iter=0)
+
+
+def test_a_solution_is_shown_in_one_line():
+    found = solve_level(discounted(50, 0).level(0))
+    assert "tensor" not in repr(found) + repr(found.bounds)

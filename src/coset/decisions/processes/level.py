@@ -13,7 +13,7 @@ __all__ = ["BLOCK", "ScalarLevel"]
 BLOCK = 1 << 16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScalarLevel:
     """The fixed-point problem V(s) = max over allowed a of r(s, a) + c Σ_k w(s, a, k) V(succ).
 
@@ -34,6 +34,13 @@ class ScalarLevel:
     reward: Tensor
     allowed: Tensor
     scale: float = 1.0
+
+    def __repr__(self) -> str:
+        num_states, num_actions, num_successors = self.successor.shape
+        return (
+            f"ScalarLevel({num_states:,} states, {num_actions:,} actions, "
+            f"{num_successors:,} successors, scale {self.scale:g})"
+        )
 
     @property
     def num_states(self) -> int:

@@ -19,7 +19,7 @@ from coset.decisions.solvers.transience import SMALL, contraction_factors
 __all__ = ["ValueBounds", "bounds_from_sweep", "bounds_of_sweeps", "certified_bounds"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ValueBounds(Record):
     """|V*(s) − center(s)| ≤ half_width · w(s) + rounding, for each state.
 
@@ -34,6 +34,9 @@ class ValueBounds(Record):
     weights: Tensor
     half_width: float
     rounding: float
+
+    def __repr__(self) -> str:
+        return f"ValueBounds({len(self.center):,} states, within {self.error_bound:.2g})"
 
     @property
     def error(self) -> Tensor:

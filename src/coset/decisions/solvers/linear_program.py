@@ -16,7 +16,7 @@ from coset.decisions.processes.level import ScalarLevel
 __all__ = ["LinearProgramSolution", "solve_linear_program"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LinearProgramSolution(Solution):
     """The solution of a level by linear programming.
 
@@ -28,6 +28,9 @@ class LinearProgramSolution(Solution):
     """
 
     occupancy: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return f"LinearProgramSolution({len(self.value):,} states, {self.status})"
 
 
 def solve_linear_program(level: ScalarLevel, start: Tensor | None = None) -> LinearProgramSolution:

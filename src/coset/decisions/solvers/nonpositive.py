@@ -19,6 +19,9 @@ from coset.decisions.solvers.policy_iteration import greedy_policy
 
 __all__ = ["is_nonpositive", "nonpositive_bounds"]
 
+# Rounding errors of values near the largest float64 are above this.
+_LARGEST = 1e265
+
 
 def is_nonpositive(level: ScalarLevel) -> bool:
     """Tell whether no allowed action has a positive reward.
@@ -48,11 +51,12 @@ def nonpositive_bounds(
 
     Returns:
         (lower (S,), upper (S,), policy (S,), sweeps); lower is −∞ if no policy that was met has a
-        value.
+        value. Sweeps that fall below −1e280 go no further: the optimum may be −∞.
 
     Claims: decisions.C8c.
     """
     zeros = torch.zeros(level.num_states, dtype=torch.float64, device=level.reward.device)
+    live = level.active.double()
     upper, lower = zeros, torch.where(level.active, -torch.inf, zeros)
     policy, lift = greedy_policy(level, upper), _rounding(level)
     done, check, gap = 0, 16, math.inf
@@ -60,7 +64,9 @@ def nonpositive_bounds(
         for _ in range(min(check, max_iter - done)):
             # Rounded upwards, each sweep stays above the true one: T is monotone.
             most = lift * (1 + float(upper.abs().max()))
-            upper = torch.minimum(upper, level.backup(upper) + most * level.active)
+            if not most < _LARGEST:
+                return lower, upper, policy, done
+            upper = torch.minimum(upper, level.backup(upper) + most * live)
             done += 1
         found = greedy_policy(level, upper)
         below = _worth(level, found)

@@ -23,7 +23,7 @@ __all__ = ["LevelMethod", "LevelSolution", "solve_level"]
 LevelMethod = Literal["auto", "vi", "mpi", "pi", "lp"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LevelSolution(Solution):
     """The solution of one level.
 
@@ -36,6 +36,12 @@ class LevelSolution(Solution):
 
     bounds: ValueBounds | None = None
     method: str = ""
+
+    def __repr__(self) -> str:
+        return (
+            f"LevelSolution({len(self.value):,} states, {self.status}, within "
+            f"{self.error_bound:.2g}, {self.method})"
+        )
 
     @property
     def error(self) -> Tensor:
@@ -61,7 +67,7 @@ def solve_level(
         method: "vi" (value iteration), "mpi" (modified policy iteration), "pi" (policy iteration),
             "lp" (linear program); "auto" is "pi" up to 1,200 states and "mpi" above.
         tol: the error that is asked for, > 0, absolute, at every state.
-        max_iter: the most sweeps, or evaluated policies.
+        max_iter: the most sweeps, or evaluated policies, ≥ 1.
         start: (S,) a guess; zeros by default.
         weights: (S,) weights that contract; those of `transience` by default.
         factors: (low_factor, factor) of those weights, if they are known.
@@ -74,7 +80,9 @@ def solve_level(
         NotTransientError: if multipliers do not die out under some policy and some reward is
             positive. Where no reward is positive the optimum exists all the same, and is found by
             sweeps from 0, whatever the method.
-        ConfigError: if the method is unknown.
+        NotConvergedError: if policy iteration met the limit, a system or the linear program could
+            not be solved, or the radius is too close to 1 to be told from it.
+        ConfigError: if the method is unknown, or max_iter < 1.
         DomainError: if tol is not positive, the guess not finite, or weights do not contract.
         ShapeError: if start or weights are not one number a state.
 
@@ -89,7 +97,8 @@ def solve_level(
         >>> found.value.tolist(), found.error_bound < 1e-8
         ([4.0], True)
     """
-    _check(level, method, tol, start)
+    start = None if start is None else torch.as_tensor(start)
+    _check(level, method, tol, max_iter, start)
     if not bool(level.active.any()):
         zeros = torch.zeros(level.num_states, dtype=torch.float64, device=level.reward.device)
         return _finished(ValueBounds(zeros, zeros, 0.0, 0.0), tol, 0, max_iter, "auto")
@@ -116,11 +125,15 @@ def solve_level(
     return _finished(bounds, tol, iterations, max_iter, method)
 
 
-def _check(level: ScalarLevel, method: str, tol: float, start: Tensor | None) -> None:
+def _check(
+    level: ScalarLevel, method: str, tol: float, max_iter: int, start: Tensor | None
+) -> None:
     if method not in get_args(LevelMethod):
         raise ConfigError(f"method must be one of {get_args(LevelMethod)}; given {method!r}")
     if not (tol > 0 and math.isfinite(tol)):
         raise DomainError(f"tol must be a positive number; given {tol}")
+    if max_iter < 1:
+        raise ConfigError(f"max_iter must be at least 1; given {max_iter}")
     if start is not None and start.shape != (level.num_states,):
         raise ShapeError(
             f"start must be one number a state, ({level.num_states},); given {tuple(start.shape)}"
@@ -140,6 +153,7 @@ def _contracting(
         found.throw()
         assert found.weights is not None
         return found.weights, (found.low_factor, found.factor)
+    weights = torch.as_tensor(weights)
     factors = factors or contraction_factors(level, weights)
     if not factors[1] < 1:
         raise DomainError(
@@ -154,7 +168,7 @@ def _from_costs(level: ScalarLevel, tol: float, max_iter: int) -> LevelSolution:
     lower, upper, _, sweeps = nonpositive_bounds(level, 2 * tol, max_iter)
     known = torch.isfinite(lower)
     center = torch.where(known, 0.5 * (lower + upper), upper)
-    gap = torch.where(known, 0.5 * (upper - lower), torch.inf)
+    gap = torch.maximum(upper - center, center - lower)
     gap = torch.where(level.active, gap, 0.0)
     bounds = ValueBounds(center, gap, 1.0, 0.0)
     return _finished(bounds, tol, sweeps, max_iter, "costs")
@@ -168,11 +182,12 @@ def _finished(
     if not error <= tol:
         stalled = iterations < max_iter
         status = Status.STALLED if stalled else Status.MAX_ITERATIONS
-        advice = f"the proved error is {error:.3g}, asked for was {tol:.3g}; " + (
-            "float64 can prove no less: raise tol, or use exact arithmetic"
-            if stalled
-            else "raise max_iter or tol"
-        )
+        change = "float64 can prove no less: raise tol, or use exact arithmetic"
+        if error == math.inf:
+            change = "no policy that was met has a finite value: the optimum may be −∞ somewhere"
+        elif not stalled:
+            change = "raise max_iter or tol"
+        advice = f"the proved error is {error:.3g}, asked for was {tol:.3g}; {change}"
     return LevelSolution(
         value=bounds.center,
         status=status,
@@ -196,8 +211,8 @@ def _sweep(
     """Sweep until the bounds are close enough; add what the last sweep may have rounded."""
     from coset.decisions.solvers.iterate import iterate
 
-    # One bound for all states needs no vector of weights in the loops.
-    plain = weights.stride() == (0,)
+    # Weights 1 at all states need no vector in the loops.
+    plain = weights.stride() == (0,) and float(weights[0]) == 1
     found = iterate(
         level,
         tol=0.9 * tol / max(1.0, float(weights.max())),
