@@ -288,3 +288,38 @@ def test_what_is_refused():
         shape_reward(two, [1.0])
     with pytest.raises(DomainError, match="finite"):
         shape_reward(two, [[1.0, float("inf")]])
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-5, 1e-8])
+def test_witnesses_of_small_defects_replay(size):
+    mdp = MDP(
+        [[[0, 1]], [[0, 1]]],
+        torch.full((2, 1, 2), 0.5),
+        [[[size, 0.0]], [[0.0, 0.0]]],
+    )
+    for discount in (1.0, 0.9):
+        witness = potential(mdp, discount, tol=1e-10).witness
+        assert witness is not None
+        assert witness.replay(mdp)
+
+
+def test_a_tampered_cycle_does_not_replay():
+    mdp = triangle(-2.0)
+    witness = potential(mdp).witness
+    assert witness is not None
+    assert witness.replay(mdp)
+    for change in (
+        {"edges": witness.edges + 5},
+        {"edges": witness.edges - 1},
+        {"weights": witness.weights[:1]},
+        {"weights": witness.weights * math.inf},
+        {"total": math.nan},
+        {"discount": 0.3},
+    ):
+        assert not replace(witness, **change).replay(mdp)
+
+
+def test_everything_would_count_as_0_for_an_infinite_tolerance():
+    for tell in (gauge, potential):
+        with pytest.raises(DomainError, match="must be positive numbers"):
+            tell(two_cycle(), tol=math.inf)

@@ -18,7 +18,7 @@ from coset.decisions.processes.transition_graph import CycleWitness, TransitionG
 __all__ = ["Gauge", "gauge", "regauge"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gauge(Verdict):
     """Whether scales c make all multipliers one discount: m(e) c(s')/c(s) = γ.
 
@@ -37,6 +37,9 @@ class Gauge(Verdict):
     discount: float | None = None
     residual: float = math.inf
     witness: CycleWitness | None = None
+
+    def __repr__(self) -> str:
+        return f"Gauge({self.holds}: {self.reason})"
 
 
 def gauge(mdp: MDP, discount: float | None = None, *, tol: float = 1e-9) -> Gauge:
@@ -79,8 +82,10 @@ def gauge(mdp: MDP, discount: float | None = None, *, tol: float = 1e-9) -> Gaug
         )
     if mdp.has_negative_multiplier:
         raise DomainError("multipliers must be ≥ 0; some are negative: see signed")
-    if not (tol > 0 and (discount is None or (discount > 0 and math.isfinite(discount)))):
-        raise DomainError(f"discount and tol must be positive; given {discount}, {tol}")
+    if not (
+        0 < tol < math.inf and (discount is None or (discount > 0 and math.isfinite(discount)))
+    ):
+        raise DomainError(f"discount and tol must be positive numbers; given {discount}, {tol}")
     graph = TransitionGraph(mdp, to_terminal=False, positive=True)
     state, action, place = graph.edges.T
     multiplier = mdp.entry(0, 0).expand(mdp.successor.shape).cpu()

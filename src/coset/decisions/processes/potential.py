@@ -18,7 +18,7 @@ from coset.decisions.processes.transition_graph import CycleWitness, TransitionG
 __all__ = ["Potential", "potential", "shape_reward"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Potential(Verdict):
     """Whether r(s, a, s') = γ Φ(s') − Φ(s) on every transition.
 
@@ -34,6 +34,9 @@ class Potential(Verdict):
     potential: Tensor | None = None
     residual: float = math.inf
     witness: CycleWitness | None = None
+
+    def __repr__(self) -> str:
+        return f"Potential({self.holds}: {self.reason})"
 
 
 def potential(mdp: MDP, discount: float = 1.0, *, tol: float = 1e-9) -> Potential:
@@ -72,8 +75,8 @@ def potential(mdp: MDP, discount: float = 1.0, *, tol: float = 1e-9) -> Potentia
     """
     if mdp.num_objectives != 1:
         raise DomainError(f"a potential explains one objective; given {mdp.num_objectives}")
-    if not (discount > 0 and math.isfinite(discount) and tol > 0):
-        raise DomainError(f"discount and tol must be positive; given {discount}, {tol}")
+    if not (0 < discount < math.inf and 0 < tol < math.inf):
+        raise DomainError(f"discount and tol must be positive numbers; given {discount}, {tol}")
     graph = TransitionGraph(mdp, to_terminal=True)
     reward = mdp.reward[..., 0].expand(mdp.successor.shape).cpu()
     state, action, place = graph.edges.T
@@ -131,7 +134,8 @@ def _contradicted(
     discount: float,
 ) -> Potential:
     # What least squares leaves is orthogonal to all differences: it is a witness itself.
-    weights = {int(n): float(left[n]) for n in np.nonzero(left)[0]}
+    left_most = float(np.abs(left).max())
+    weights = {int(n): float(left[n]) / left_most for n in np.nonzero(left)[0]}
     return _failed(phi, left, graph.witness("reward", weights, amount, discount, ()))
 
 

@@ -15,7 +15,7 @@ from coset.decisions.processes.mdp import MDP
 __all__ = ["CycleWitness", "TransitionGraph"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CycleWitness(Witness):
     """Weights on transitions that cancel at every state, although what they sum up does not.
 
@@ -42,6 +42,9 @@ class CycleWitness(Witness):
     discount: float | None
     cycles: tuple[tuple[int, ...], ...]
 
+    def __repr__(self) -> str:
+        return f"CycleWitness({self.kind}, {len(self.weights):,} transitions, sum {self.total:.6g})"
+
     def replay(self, model: MDP) -> bool:
         """Sum along the transitions of a process again.
 
@@ -52,6 +55,11 @@ class CycleWitness(Witness):
             Whether the transitions exist, the weights cancel at every state, and the total is the
             stored one and not 0.
         """
+        sizes = torch.tensor(model.probability.shape)
+        if self.edges.shape != (len(self.weights), 3) or not bool(
+            ((self.edges >= 0) & (self.edges < sizes)).all()
+        ):
+            return False
         state, action, place = self.edges.T
         if not bool((model.probability[state, action, place] > 0).all()):
             return False
