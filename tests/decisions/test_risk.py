@@ -192,3 +192,26 @@ def test_what_is_refused():
             solve_risk_sensitive(mdp, beta)
     with pytest.raises(DomainError, match="tol"):
         solve_risk_sensitive(mdp, 1.0, tol=0.0)
+
+
+def test_a_process_without_a_beginning_is_worth_nothing():
+    ended = MDP([[[0]]], [[[1.0]]], [[0.0]], terminal=[True])
+    assert solve_level(risk_sensitive(ended, 0.5).level(0)).value.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("beta", [3.0, 300.0])
+def test_actions_that_are_much_worse_do_not_spoil_the_proof(beta):
+    mdp = MDP(
+        [[[1, 2], [1, 2]], [[2, 2], [2, 2]], [[2, 2], [2, 2]]],
+        torch.full((3, 2, 2), 0.5),
+        [[[1.0, 0.5], [-50.0, 0.0]], [[2.0, 2.0], [-80.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]],
+        terminal=[False, False, True],
+    )
+    found = solve_risk_sensitive(mdp, beta)
+    assert found.status is Status.SOLVED
+    assert found.policy.tolist() == [0, 0, -1]
+    # 3 in one half of all cases, ½ in the other.
+    right = 0.5 - math.log(0.5 * (1 + math.exp(-2.5 * beta))) / beta
+    assert abs(float(found.value[0]) - right) <= found.error_bound
+    with pytest.raises(DomainError, match="max_iter"):
+        solve_risk_sensitive(mdp, beta, max_iter=0)

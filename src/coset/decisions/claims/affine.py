@@ -163,6 +163,8 @@ def history_returns(mdp: MDP, state: int) -> set[Fraction]:
         for a in (a for a, ok in enumerate(allowed[s]) if ok):
             parts = []
             for k, p in enumerate(probability[s][a]):
+                if p == 0:  # padding leads nowhere
+                    continue
                 r, m = Fraction(reward[s][a][k]), Fraction(multiplier[s][a][k])
                 parts.append([Fraction(p) * (r + m * x) for x in returns(successor[s][a][k])])
             # Each successor is another past: what is done there is chosen independently.

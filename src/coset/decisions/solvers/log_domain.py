@@ -87,7 +87,7 @@ class LogProblem:
         if not self.nonpositive:
             return best
         lift = self._rounding(value) / abs(self.beta)
-        return torch.minimum(value, best + lift * self.active)
+        return torch.minimum(value, best + lift * self.active.double())
 
     def greedy(self, value: Tensor) -> Tensor:
         """Return the first best action of each state.
@@ -162,18 +162,20 @@ class LogProblem:
         found = reaching(kernel.matrix, (earns & self.active).cpu().numpy())
         return torch.from_numpy(found).to(policy.device)
 
-    def _equations(self, value: Tensor, ends: Tensor) -> ScalarLevel:
-        """Return y = W y + b, with what is reached at an end in b."""
+    def _equations(self, value: Tensor, ends: Tensor, largest: float = EXPONENT) -> ScalarLevel:
+        """Return y = W y + b, with what is reached at an end in b; exponents are cut."""
         after = torch.where(ends, 0.0, value[self.successor]) - value[:, None, None]
         exponent = self.log_probability - self.beta * (self.reward + after)
-        factor = exponent.clamp(max=EXPONENT).exp()
+        factor = exponent.clamp(max=largest).exp()
         ending = torch.where(ends, factor, 0.0).sum(-1)
         weight = torch.where(ends, 0.0, factor)
         return ScalarLevel(self.mdp.successor, weight, ending, self.mdp.allowed)
 
     def _upper(self, value: Tensor) -> Tensor:
         """Return an upper bound from the equations of all actions at once."""
-        level = self._equations(value, self.ends)
+        # Where y ≥ 0 is minimized, smaller factors bound it from below all the same, and rows with
+        # a factor above 1 are of no use to the best policy, cut or not: huge ones would spoil λ.
+        level = self._equations(value, self.ends, 1.0 if self.beta > 0 else EXPONENT)
         side = 1.0 if self.beta < 0 else -1.0
         level = replace(level, reward=side * level.reward)
         found = transience(level).throw()

@@ -99,7 +99,7 @@ def risk_sensitive(mdp: MDP, beta: float) -> MDP:
     if beta == 0:
         return mdp
     reward = mdp.reward[..., 0].double().expand(mdp.successor.shape)
-    largest = float((beta * reward).abs()[mdp.probability > 0].max())
+    largest = float(torch.where(mdp.probability > 0, (beta * reward).abs(), 0.0).max())
     if largest > EXPONENT:
         raise DomainError(
             f"|β r| must be at most {EXPONENT:g}, so that e^(−βr) is a number; it reaches "
@@ -130,7 +130,7 @@ def _check(mdp: MDP, beta: float) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RiskSolution(Solution):
     """Optimal certainty equivalents.
 
@@ -141,6 +141,12 @@ class RiskSolution(Solution):
     """
 
     policy: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"RiskSolution({len(self.value):,} states, {self.status}, within "
+            f"{self.error_bound:.2g})"
+        )
 
 
 def solve_risk_sensitive(
@@ -182,8 +188,8 @@ def solve_risk_sensitive(
         -999.306853
     """
     _check(mdp, beta)
-    if not tol > 0:
-        raise DomainError(f"tol must be positive; given {tol}")
+    if not tol > 0 or max_iter < 1:
+        raise DomainError(f"tol must be positive and max_iter ≥ 1; given {tol}, {max_iter}")
     if beta == 0:
         return _expected_total(mdp, tol, max_iter)
     problem = LogProblem(mdp, beta)
