@@ -174,3 +174,8 @@ def test_a_gpu_finds_the_same(kind):
     right, found = solve_batch(batch), solve_batch(batch.to("cuda"))
     torch.testing.assert_close(found.value.cpu(), right.value, atol=1e-6, rtol=0)
     assert torch.equal(found.tie_set.cpu(), right.tie_set)
+
+
+def test_one_process_is_no_sequence_of_processes():
+    with pytest.raises(DtypeError, match="a sequence of processes"):
+        MDPBatch.of(random_process(0))

@@ -218,3 +218,9 @@ def test_visits_of_growing_processes_and_of_endless_ones():
         occupancy(pair, [0, 0], [1.0])
     with pytest.raises(DomainError, match="≥ 0"):
         occupancy(pair, [0, 0], [1.0, -1.0])
+
+
+@pytest.mark.parametrize("policy", [None, ["a", "b"], object()])
+def test_a_policy_holds_numbers(policy):
+    with pytest.raises(DtypeError, match="a policy must be a tensor"):
+        evaluate(discounted(2, 0), policy)

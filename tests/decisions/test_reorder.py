@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coset.core.errors import ConfigError, RangeError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, RangeError, ShapeError
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.reorder import bandwidth, permute_states, reorder
 from coset.decisions.solvers.solving import solve
@@ -103,3 +103,9 @@ def test_bad_input_is_named():
     for wrong in ([0, 1, 2, 3, 4, 5, 6, 7, 7], [0, 1, 2, 3, 4, 5, 6, 7, 9], [-1, *range(8)]):
         with pytest.raises(RangeError, match="is missing"):
             permute_states(mdp, torch.tensor(wrong))
+
+
+def test_a_permutation_holds_integers():
+    with pytest.raises(DtypeError, match="integers"):
+        permute_states(grid(3, 0), torch.arange(9) + 0.5)
+    assert permute_states(grid(3, 0), list(range(9))).num_states == 9

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import ConfigError, RangeError, ShapeError
+from coset.core.errors import ConfigError, DtypeError, RangeError, ShapeError
 from coset.decisions.processes.level import BLOCK
 from coset.decisions.processes.mdp import MDP
 
@@ -99,14 +99,18 @@ def permute_states(mdp: MDP, permutation: Tensor) -> MDP:
 
     Raises:
         ShapeError: if the permutation is not one state a state.
+        DtypeError: if it does not hold integers.
         RangeError: if a state is missing.
     """
     size = mdp.num_states
+    permutation = torch.as_tensor(permutation, device=mdp.successor.device)
     if permutation.shape != (size,):
         raise ShapeError(
             f"a permutation must name each of the {size} states once; "
             f"given shape {tuple(permutation.shape)}"
         )
+    if permutation.dtype.is_floating_point or permutation.dtype == torch.bool:
+        raise DtypeError(f"a permutation must hold integers; given {permutation.dtype}")
     old = permutation.to(torch.int64)
     missing = torch.ones(size, dtype=torch.bool, device=old.device)
     inside = old[(old >= 0) & (old < size)]

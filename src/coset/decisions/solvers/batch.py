@@ -70,6 +70,10 @@ class MDPBatch(Record):
             ShapeError: if the shapes do not agree.
             DtypeError: if something is not an `MDP`.
         """
+        if not isinstance(processes, Sequence):
+            raise DtypeError(
+                f"a batch needs a sequence of processes; given {type(processes).__name__}"
+            )
         if not processes:
             raise DomainError("a batch needs at least one process; none was given")
         _check_alike(processes)
@@ -94,6 +98,7 @@ class MDPBatch(Record):
             ShapeError: if the rewards do not fit the process.
             DomainError: if there is none, one is NaN or infinite, or multipliers are negative.
         """
+        reward = torch.as_tensor(reward, device=mdp.successor.device)
         shape = (mdp.num_states, mdp.num_actions, mdp.num_objectives)
         if reward.ndim != 4 or tuple(reward.shape[1:]) != shape:
             raise ShapeError(
@@ -111,7 +116,7 @@ class MDPBatch(Record):
             )
         _check_alike([mdp])
         parts = {name: x[None] for name, x in _padded(mdp, mdp.num_successors).items()}
-        return cls(reward=reward.to(mdp.successor.device, torch.float64), **parts)
+        return cls(reward=reward.double(), **parts)
 
     def process(self, index: int) -> MDP:
         """Return one of the processes, with expected rewards.

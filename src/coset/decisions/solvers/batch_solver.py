@@ -22,7 +22,7 @@ _ELSEWHERE = 8
 _PATIENCE = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BatchSolution(Solution):
     """The solutions of a batch.
 
@@ -38,6 +38,13 @@ class BatchSolution(Solution):
     policy: Tensor | None = None
     tie_set: Tensor | None = None
     level_bounds: Tensor | None = None
+
+    def __repr__(self) -> str:
+        processes, num_states, depth = self.value.shape
+        return (
+            f"BatchSolution({processes:,} processes, {num_states:,} states, {depth} objectives, "
+            f"{self.status}, within {self.error_bound:.2g})"
+        )
 
 
 def solve_batch(

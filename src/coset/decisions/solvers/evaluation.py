@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PolicyValue(Record):
     """The value of a policy on one level.
 
@@ -43,6 +43,10 @@ class PolicyValue(Record):
     value: Tensor
     error: Tensor
     lifetime: Tensor
+
+    def __repr__(self) -> str:
+        within = float(self.error.max()) if len(self.error) else 0.0
+        return f"PolicyValue({len(self.value):,} states, within {within:.2g})"
 
 
 def evaluate(mdp: MDP, policy: Any) -> Tensor:
@@ -111,7 +115,13 @@ def checked_policy(mdp: MDP, policy: Any) -> Tensor:
     Raises:
         ShapeError, DtypeError, DomainError: if it is none of this process.
     """
-    given = torch.as_tensor(policy).to(mdp.successor.device)
+    try:
+        given = torch.as_tensor(policy).to(mdp.successor.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DtypeError(
+            f"a policy must be a tensor, an array or nested lists of numbers; given "
+            f"{type(policy).__name__}: {error}"
+        ) from error
     live = mdp.allowed.any(1)
     if given.shape == (mdp.num_states,):
         if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
