@@ -129,15 +129,27 @@ def action_values(successor, weight, reward, allowed, scale, value, out, first, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def evaluate(successor, weight, reward, scale, policy, value, out, norm, first, last):
-    """Write T_π V for a policy (−1: no action, value 0); returns as `improve`."""
+def evaluate(successor, weight, reward, scale, policy, value, out, norm, first, last, branches):
+    """Write T_π V for a policy (−1: no action, value 0); returns as `improve`, without the mean."""
+    num_actions = successor.shape[1]
+    num = len(branches) if len(branches) else successor.shape[2]
+    indices, weights = successor.reshape(-1), weight.reshape(-1)
     low, high, size = np.inf, -np.inf, 0.0
     for s in range(first, last):
+        if len(branches):
+            ahead = min(s + ROWS_AHEAD, last - 1)
+            row = (ahead * num_actions + max(0, np.int64(policy[ahead]))) * num
+            ask_row(indices, row, num, 16)
+            ask_row(weights, row, num, 8)
+            ahead = min(s + VALUES_AHEAD, last - 1)
+            row = (ahead * num_actions + max(0, np.int64(policy[ahead]))) * num
+            for k in range(num):
+                prefetch(value, np.uint64(np.uint32(indices[row + k])))
         a = np.int64(policy[s])
         if a < 0:
             out[s] = 0
             continue
-        total = _moved(successor, weight, value, s, a, successor.shape[2])
+        total = _moved(successor, weight, value, s, a, num)
         q = np.float64(reward[s, a]) + scale * total
         change = q - np.float64(value[s])
         if norm.size:

@@ -210,10 +210,13 @@ class LevelArrays:
 
         kernel: Any = cpu.evaluate
         arguments = (self.scale, policy.numpy(), value.numpy(), out.numpy(), self.norm)
+        _, branches = self.unrolled
+
+        def work(first: int, last: int) -> Any:
+            return kernel(*self.level, *arguments, first, last, branches)
+
         gathers = self.num_gathers // max(1, self.shape[1])
-        return merge(
-            run_shares(lambda a, b: kernel(*self.level, *arguments, a, b), self.shape[0], gathers)
-        )
+        return merge(run_shares(work, self.shape[0], gathers))
 
     def first_sweep(self, out: Tensor) -> tuple[float, float, float, float]:
         """Write TV for V = 0 into `out`: no gathers.
