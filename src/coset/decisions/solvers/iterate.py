@@ -44,7 +44,7 @@ class Iterated(Record):
         value: (S,) float64, 0 at states without an allowed action.
         low: ≤ 0; −inf if nothing is proved (stop "residual").
         high: ≥ 0; inf if nothing is proved.
-        iterations: number of sweeps over all states.
+        iterations: number of sweeps over all actions; those of one policy ("mpi") are not counted.
         policy: (S,) int64, a greedy policy of the last sweep, −1 where there is no action.
         converged: whether the bounds reached the error that was asked for.
         residual: greatest |TV − V| / w of the last sweep.
@@ -87,7 +87,7 @@ def iterate(
     Args:
         level: the problem.
         tol: the error that is asked for, > 0.
-        max_iter: the most sweeps, ≥ 1.
+        max_iter: the most sweeps over all actions, ≥ 1.
         method: "vi" (value iteration); "mpi": sweeps of the greedy policy in between;
             "gauss-seidel": in place, states seeing the new values of earlier ones; it takes one
             thread, and a last sweep of "vi" proves the error. "auto" is "gauss-seidel" where

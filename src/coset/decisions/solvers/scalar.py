@@ -67,7 +67,7 @@ def solve_level(
         method: "vi" (value iteration), "mpi" (modified policy iteration), "pi" (policy iteration),
             "lp" (linear program); "auto" is "pi" up to 1,200 states and "mpi" above.
         tol: the error that is asked for, > 0, absolute, at every state.
-        max_iter: the most sweeps, or evaluated policies, ≥ 1.
+        max_iter: the most sweeps over all actions, or evaluated policies, ≥ 1.
         start: (S,) a guess; zeros by default.
         weights: (S,) weights that contract; those of `transience` by default.
         factors: (low_factor, factor) of those weights, if they are known.
