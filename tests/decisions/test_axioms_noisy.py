@@ -168,3 +168,32 @@ def test_bad_answers_are_named():
         likelihood_ratio_test(rows, one, one, false_alarm=0)
     with pytest.raises(ShapeError, match="one person"):
         likelihood_ratio_test(rows, torch.ones((2, 1)), one)
+
+
+def test_questions_that_fit_some_utility_whatever_the_answers_are_not_tested():
+    rows = torch.tensor([[1.0, -1.0]])
+    many = torch.tensor([999_999_999.0]), torch.tensor([1e9])
+    for draws in (0, 99):
+        test = likelihood_ratio_test(rows, *many, false_alarm=0.5, num_bootstrap=draws)
+        assert test.holds
+        assert test.p_value == 1.0
+        assert test.degrees_of_freedom == 0
+
+
+def test_questions_nobody_was_asked_count_for_nothing():
+    rows = torch.tensor([[1.0, -1.0, 0.0], [0.5, -0.5, 0.0], [0.0, 1.0, -1.0]])
+    chosen, asked = torch.tensor([60.0, 40.0, 0.0]), torch.tensor([100.0, 100.0, 0.0])
+    with_it = likelihood_ratio_test(rows, chosen, asked)
+    without = likelihood_ratio_test(rows[:2], chosen[:2], asked[:2])
+    assert with_it.degrees_of_freedom == without.degrees_of_freedom == 1
+    assert with_it.p_value == pytest.approx(without.p_value, rel=1e-9)
+    with pytest.raises(DomainError, match="num_bootstrap"):
+        likelihood_ratio_test(rows, chosen, asked, num_bootstrap=-1)
+
+
+def test_no_answers_at_all_and_a_short_repr():
+    tables = choice_counts(Preferences.from_pairs())
+    assert [t.dtype for t in tables] == [torch.float64] * 3
+    assert repr(fit_noisy(*tables)) == "NoisyFit(1 × 0 utilities, 1 fits converged in 0 steps)"
+    with pytest.raises(DtypeError, match="counts"):
+        choice_counts(Preferences.from_pairs([("a", "b")]), ["many"])

@@ -151,3 +151,19 @@ def test_a_fee_is_a_number(fee):
 def test_files_that_are_none(tmp_path):
     with pytest.raises(FileFormatError, match="cannot be read"):
         check(tmp_path / "none.csv")
+
+
+def test_noisy_choices_that_were_never_made(capsys, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("relation,preferred,other\n")
+    assert check(path, noisy=True) == 0
+    assert "nothing was tested" in told(capsys)
+
+
+def test_a_lopsided_count_is_not_called_unanimous(capsys, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("relation,preferred,other,count\n>,a,b,999999999\n>,b,a,1\n")
+    assert check(path, noisy=True, false_alarm=0.5) == 0
+    text = told(capsys)
+    assert "p = 1 " in text
+    assert "all alike, or nearly" in text

@@ -43,8 +43,8 @@ class NoisyFit(Record):
             touches.
         standard_error: (B, n) float64, of those; inf where the questions do not settle a value.
         log_likelihood: (B,) float64.
-        converged: (B,) bool. False where answers never contradict a utility, so that the
-            likeliest one is infinite: use `coset.decisions.axioms.check`, or a ridge.
+        converged: (B,) bool. False where answers to some question are all alike, or nearly, so
+            that the likeliest utility is infinite: use `coset.decisions.axioms.check`, or a ridge.
         num_iterations: Newton steps.
     """
 
@@ -53,6 +53,13 @@ class NoisyFit(Record):
     log_likelihood: Tensor
     converged: Tensor
     num_iterations: int
+
+    def __repr__(self) -> str:
+        people, outcomes = self.utility.shape
+        return (
+            f"NoisyFit({people:,} × {outcomes:,} utilities, {int(self.converged.sum()):,} fits "
+            f"converged in {self.num_iterations} steps)"
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ def choice_counts(preferences: Preferences, counts: Any = None) -> tuple[Tensor,
     Raises:
         DomainError: if an answer is weak or indifferent, or a count is not ≥ 1.
         ShapeError: if the counts have another shape.
+        DtypeError: if the counts are no numbers.
 
     Examples:
         >>> data = Preferences.from_pairs([("a", "b"), ("b", "a"), ("a", "b")])
@@ -99,7 +107,10 @@ def choice_counts(preferences: Preferences, counts: Any = None) -> tuple[Tensor,
             "noisy answers choose one of two lotteries; given weak or indifferent ones; leave them "
             "out, or use check"
         )
-    size = np.ones(preferences.num_pairs) if counts is None else np.asarray(counts, dtype=float)
+    try:
+        size = np.ones(preferences.num_pairs) if counts is None else np.asarray(counts, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DtypeError(f"counts must be numbers; given {counts!r}") from error
     if size.shape != (preferences.num_pairs,):
         raise ShapeError(f"counts must have shape ({preferences.num_pairs},); given {size.shape}")
     if not (np.isfinite(size) & (size >= 1)).all():
@@ -112,7 +123,8 @@ def choice_counts(preferences: Preferences, counts: Any = None) -> tuple[Tensor,
     asked = np.bincount(question, weights=size, minlength=len(first))
     chosen = np.bincount(question, weights=size * same, minlength=len(first))
     rows = torch.from_numpy(preferences.differences[first].toarray())
-    return rows, torch.from_numpy(chosen), torch.from_numpy(asked)
+    # Of no answers NumPy counts in integers.
+    return rows, torch.from_numpy(chosen).double(), torch.from_numpy(asked).double()
 
 
 def fit_noisy(
@@ -190,17 +202,21 @@ def likelihood_ratio_test(
 
     Raises:
         ShapeError: if the shapes do not fit.
-        DomainError: if `false_alarm` is outside (0, 1), or as `fit_noisy`.
+        DomainError: if `false_alarm` is outside (0, 1), `num_bootstrap` < 0, or as `fit_noisy`.
     """
+    if num_bootstrap < 0:
+        raise DomainError(f"num_bootstrap must be ≥ 0; given {num_bootstrap}")
     if not 0 < false_alarm < 1:
         raise DomainError(f"false_alarm must lie in (0, 1); given {false_alarm}")
     rows, k, n = _checked(differences, chosen, asked, 0.0)
     if len(k) != 1:
         raise ShapeError(f"the test takes the answers of one person, (M,); given {tuple(k.shape)}")
     statistic, fit = _statistic(rows, k, n)
-    freedom = int((n > 0).sum()) - _row_space(rows).shape[1]
+    freedom = int((n > 0).sum()) - _row_space(rows[n[0] > 0]).shape[1]
     observed = max(0.0, float(statistic[0]))
-    if num_bootstrap:
+    if not freedom:  # any probabilities at all are those of a utility: what is left is rounding
+        p_value = 1.0
+    elif num_bootstrap:
         odds = (rows @ fit.utility[0]).clamp(-_LARGEST_ODDS, _LARGEST_ODDS)
         draws = _draw(odds.sigmoid(), n[0], num_bootstrap, generator)
         replicated, _ = _statistic(rows, draws, n.expand_as(draws))
@@ -330,7 +346,5 @@ def _draw(share: Tensor, n: Tensor, num: int, generator: torch.Generator | None)
 
 
 def _chi_squared_tail(statistic: float, freedom: int) -> float:
-    if freedom <= 0:
-        return 1.0
     half = torch.tensor([freedom / 2, statistic / 2], dtype=torch.float64)
     return float(torch.special.gammaincc(half[0], half[1]))

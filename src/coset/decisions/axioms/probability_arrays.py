@@ -71,7 +71,10 @@ def pack_arrays(preferred: Any, other: Any, denominator: int | None) -> PackedAr
 def _checked(values: Any, name: str, denominator: int | None) -> np.ndarray:
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{name} must have shape (N, n); its rows differ in length") from error
     if array.ndim != 2:
         raise ShapeError(f"{name} must have shape (N, n); given {array.shape}")
     wanted = np.floating if denominator is None else np.integer
@@ -81,16 +84,26 @@ def _checked(values: Any, name: str, denominator: int | None) -> np.ndarray:
             f"{' (or pass the denominator of integers)' if denominator is None else ''}; given "
             f"{array.dtype}"
         )
-    array = array.astype(np.float64 if denominator is None else np.int64)
     whole = 1 if denominator is None else _denominator(denominator)
-    bad = ~(np.isfinite(array) & (array >= 0)).all(axis=1)
+    # Integers beyond the denominator could overflow in the sum, and come out right.
+    high = np.inf if denominator is None else whole
+    bad = ~(np.isfinite(array) & (array >= 0) & (array <= high)).all(axis=1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise DomainError(f"{name}[{row}] must have finite entries ≥ 0; given {array[row]}")
+        raise DomainError(
+            f"{name}[{row}] must have finite entries ≥ 0"
+            f"{'' if denominator is None else f' and ≤ {whole}'}; given {array[row]}"
+        )
+    array = array.astype(np.float64 if denominator is None else np.int64)
     off = np.abs(array.sum(axis=1) - whole) > (_SUM_TOLERANCE if denominator is None else 0)
     if off.any():
         row = int(np.flatnonzero(off)[0])
-        raise DomainError(f"{name}[{row}] must sum to {whole}; it sums to {array[row].sum()}")
+        advice = (
+            "" if denominator else "; divide float64 rows by their sums if float32 rounded them"
+        )
+        raise DomainError(
+            f"{name}[{row}] must sum to {whole}; it sums to {array[row].sum()}{advice}"
+        )
     return array
 
 

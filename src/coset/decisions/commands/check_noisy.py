@@ -94,13 +94,15 @@ def _print(report: dict[str, Any]) -> None:
     )
     if not report["converged"]:
         say(
-            "No answer contradicts a utility, so that the likeliest one is infinite; check without "
-            "--noisy lists one that is not."
+            "The answers to some question are all alike, or nearly, so that the likeliest utility "
+            "is infinite; check without --noisy tells whether a finite one explains them all."
         )
         return
+    if not report["degrees_of_freedom"]:
+        say("So few questions fit some utility whatever the answers: nothing was tested.")
     say("The likeliest utility, in units of the answers' noise (mean 0):")
     rows = report["utility"][:_SHOWN]
-    width = max(len(printable(row["outcome"])) for row in rows)
+    width = max((len(printable(row["outcome"])) for row in rows), default=0)
     for row in rows:
         error = "not settled" if row["standard_error"] is None else f"± {row['standard_error']:.3f}"
         say(f"  {printable(row['outcome']):<{width}}  {row['value']:+.3f}  {error}")
