@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -151,3 +152,45 @@ def test_margins_beyond_floats_are_exact():
     assert explains(Preferences.from_pairs(data), report.utility)
     refuted = check([*data, ({"good": 1 - epsilon, "dead": epsilon}, "good")])
     assert refuted.named == "transitivity cycle"
+
+
+@pytest.mark.parametrize("pair", ["ab", {"a", "b"}, {"a": F(1, 2), "b": F(1, 2)}])
+def test_what_merely_comes_apart_in_two_is_no_pair(pair):
+    with pytest.raises(DtypeError, match=r"strict\[0\] must be a pair"):
+        check([pair])
+
+
+def test_any_mapping_is_a_lottery():
+    half = MappingProxyType({"a": F(1, 2), "b": F(1, 2)})
+    assert Preferences.from_pairs([(half, "b")]).pair(0)[0] == Lottery.of(dict(half))
+
+
+def test_wrong_kinds_of_arguments_are_named():
+    for wrong in (None, 3, "ab"):
+        with pytest.raises(DtypeError, match="weak must list pairs"):
+            check(weak=wrong)
+    for wrong in (5, [["a"], "b"]):
+        with pytest.raises(DtypeError, match="hashable"):
+            check([("a", "b")], outcomes=wrong)
+    for wrong in (np.array([1, 2]), 1, "yes", None):
+        with pytest.raises(DtypeError, match="exact"):
+            check([("a", "b")], exact=wrong)
+    data = Preferences.from_pairs([("a", "b"), ("b", "c")])
+    for wrong in ([False, True], [0.7], ["a"]):
+        with pytest.raises(DtypeError, match="integers"):
+            data.take(wrong)
+    assert data.take([]).num_pairs == 0
+
+
+def test_integers_that_overflow_in_the_sum_are_refused():
+    sure = np.array([[1, 0, 0, 0, 0]])
+    # Four times 2⁶² is 0 in int64, so that the row would sum to 1.
+    for row in ([2**62, 2**62, 2**62, 2**62, 1], [2, 0, 0, 0, 0]):
+        with pytest.raises(DomainError, match=r"preferred\[0\] .* ≤ 1"):
+            Preferences.from_arrays(np.array([row]), sure, denominator=1)
+    with pytest.raises(DomainError, match="finite entries"):
+        Preferences.from_arrays(
+            np.array([[2**63 + 1]], dtype=np.uint64), sure[:, :1], denominator=1
+        )
+    with pytest.raises(ShapeError, match="differ in length"):
+        Preferences.from_arrays([[0.5, 0.5], [1.0]], [[1.0, 0.0], [1.0, 0.0]])

@@ -166,3 +166,8 @@ def test_bad_levels_are_named():
         scalar_weight(data, {"a": (), "b": ()})
     with pytest.raises(DomainError, match="finite"):
         scalar_weight(data, {"a": (float("inf"),), "b": (0,)})
+
+
+def test_a_single_number_is_no_vector_of_utilities():
+    with pytest.raises(ShapeError, match="write a tuple"):
+        constrained_relation({"a": 1}, [])

@@ -185,3 +185,17 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path, pairs):
     with pytest.raises(DomainError, match=r"rename it|exact weights"):
         write_preferences(tmp_path / "p.csv", Preferences.from_pairs(pairs))
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_a_sum_that_only_prints_as_one_says_how_far_off_it_is():
+    with pytest.raises(DomainError, match=r"sum to 1 \+ 1e-30;"):
+        parse_lottery("1e-30 a + 1 b")
+    with pytest.raises(DomainError, match=r"sum to 1 \+ about 10\^-999;"):
+        parse_lottery("0.5 a + 0.5 b + 1e-999 c")
+
+
+def test_a_file_has_a_short_repr():
+    found = read_preferences(EXAMPLES / "circle.csv")
+    assert repr(found) == (
+        "PreferenceFile(Preferences(3 exact ones between 3 lotteries over 3 outcomes))"
+    )

@@ -13,14 +13,17 @@ from coset.core.results import Certificate
 from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.axioms.money_pump import MoneyPump, PumpStep
 from coset.decisions.axioms.naming import NAMES, name_of
-from coset.decisions.axioms.preferences import RELATIONS, Preferences, number_text
+from coset.decisions.axioms.preferences import Preferences, number_text
+from coset.decisions.axioms.weighed_pairs import is_exact, is_well_formed, total_difference
 from coset.decisions.preferences.lottery import Lottery, Number
 
 __all__ = ["PreferenceCertificate"]
 
 _SIGNS = {"strict": "≻", "weak": "≿", "indifferent": "≈"}
-# How far apart the two compound lotteries may be if the weights are floats.
-_FLOAT_RESIDUAL = 1e-12
+# How far apart the two compound lotteries may be if lotteries are floats: what rounding explains,
+# and so little beside the weight of the strict preferences that no margin above it can hide there.
+_ROUNDING = 1e-14
+_HIDDEN_MARGIN = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +33,11 @@ class PreferenceCertificate(ExactRecord, Certificate):
     Independence turns p_i ≻ q_i into Σ w_i p_i ≻ Σ w_i q_i; here both sides are one lottery.
 
     Attributes:
-        support: the numbers of the preferences used, all of them needed.
+        support: the numbers of the preferences used; `check` uses none that could be left out.
         relations: for each, "strict", "weak" or "indifferent".
         preferred: the lottery p_i on the better side; an indifferent pair may stand either way.
         other: the lottery q_i on the other side.
-        weights: w_i > 0 with sum 1; fractions, or floats if the data are.
+        weights: w_i > 0 with sum 1; fractions, or floats if a lottery is.
 
     Claims: decisions.C1b.
     """
@@ -87,11 +90,7 @@ class PreferenceCertificate(ExactRecord, Certificate):
     @property
     def residual(self) -> Number:
         """Σ_o |P(o) − Q(o)|: 0 if the weights are exact."""
-        p, q = self.P, self.Q
-        names = p.support | q.support
-        gaps: Any = [abs(p.probability(o) - q.probability(o)) for o in names]
-        total: Number = sum(gaps)
-        return total
+        return total_difference(self.weights, self.preferred, self.other)
 
     @property
     def name(self) -> str:
@@ -103,20 +102,33 @@ class PreferenceCertificate(ExactRecord, Certificate):
 
         Returns:
             Whether the weights are positive and sum to 1, a strict preference is among them, and
-            P = Q: exactly, or to 1e-12 if the data are floats.
+            P = Q: exactly; or, if a lottery has floats, to 1e-14 and to 1e-12 of the weight of
+            the strict preferences.
         """
-        sides = (self.relations, self.preferred, self.other, self.weights)
-        if not self.support or any(len(side) != len(self.support) for side in sides):
-            return False
-        if not set(self.relations) <= set(RELATIONS) or "strict" not in self.relations:
+        if not is_well_formed(self.support, self.relations, *self._sides):
             return False
         # A weight that is not a number compares as False.
-        if not all(w > 0 for w in self.weights):
+        if "strict" not in self.relations or not all(w > 0 for w in self.weights):
             return False
-        if all(isinstance(w, Fraction) for w in self.weights):
+        if is_exact(*self._sides):
             return sum(self.weights) == 1 and self.residual == 0
+        if all(p.is_exact for p in (*self.preferred, *self.other)):
+            return False  # exact data deserve an exact proof
+        strict = math.fsum(
+            w for w, r in zip(self.weights, self.relations, strict=True) if r == "strict"
+        )
         off: Any = abs(math.fsum(self.weights) - 1)
-        return bool(off <= _FLOAT_RESIDUAL and self.residual <= _FLOAT_RESIDUAL)
+        return bool(
+            off <= _HIDDEN_MARGIN and self.residual <= min(_ROUNDING, _HIDDEN_MARGIN * strict)
+        )
+
+    @property
+    def _sides(self) -> tuple[tuple[Lottery, ...], tuple[Lottery, ...], tuple[Number, ...]]:
+        return self.preferred, self.other, self.weights
+
+    def __repr__(self) -> str:
+        shown = ", ".join(str(i) for i in self.support[:6]) + (", …" * (len(self.support) > 6))
+        return f"PreferenceCertificate({self.name!r} of {len(self.support)} preferences: {shown})"
 
     def belongs_to(self, preferences: Preferences) -> bool:
         """Tell whether each preference used was stated.
@@ -127,6 +139,8 @@ class PreferenceCertificate(ExactRecord, Certificate):
         Returns:
             Whether the pairs of those numbers are these.
         """
+        if not is_well_formed(self.support, self.relations, *self._sides):
+            return False
         if not all(0 <= i < preferences.num_pairs for i in self.support):
             return False
         for i, p, q, relation in zip(
@@ -150,7 +164,7 @@ class PreferenceCertificate(ExactRecord, Certificate):
         Raises:
             DomainError: if the fee is not a finite number > 0.
         """
-        if not 0 < fee < math.inf:
+        if not isinstance(fee, int | float | Fraction) or not 0 < fee < math.inf:
             raise DomainError(f"a fee must be a finite number > 0; given {fee!r}")
         charge = fee if isinstance(fee, float) else Fraction(fee)
         steps = [

@@ -60,6 +60,11 @@ class Report(ExactRecord, Verdict):
     exact: bool = True
     num_pairs: int = field(default=0)
 
+    def __repr__(self) -> str:
+        margin = "" if self.margin is None else f", margin {number_text(self.margin)}"
+        named = f" ({self.named})" if self.named else ""
+        return f"Report({self.status}{named}, {self.num_pairs:,} preferences{margin})"
+
     def throw(self) -> Report:
         """Return the report if the preferences are representable, else raise.
 
@@ -97,7 +102,8 @@ def check(
         outcomes: all outcomes; by default those that appear.
         exact: "auto": prove everything in rationals if all weights are rational; True: read floats
             as the decimals that they print as; False: compute in float64, where margins below
-            1e-8 are "ambiguous".
+            1e-8 are "ambiguous", and "refuted" means up to rounding: the compound lotteries agree
+            to 1e-14.
 
     Returns:
         The report.
@@ -132,7 +138,7 @@ def check(
     for search in (transitivity, independence):
         certificate = search(preferences).certificate
         if certificate is not None and certificate.verify():
-            return _refuted(preferences, certificate)
+            return _refuted(preferences, _irreducible(preferences, certificate))
     if preferences.is_exact:
         return _exact_report(preferences)
     return _float_report(preferences, guess_margin(preferences))
@@ -154,9 +160,12 @@ def _refuted(preferences: Preferences, certificate: PreferenceCertificate) -> Re
     count = len(certificate.support)
     return Report(
         False,
-        f"{count} of the {preferences.num_pairs:,} preferences contradict each other"
-        if count > 1
-        else "one preference contradicts itself",
+        (
+            f"{count} of the {preferences.num_pairs:,} preferences contradict each other"
+            if count > 1
+            else "one preference contradicts itself"
+        )
+        + ("" if exact else ", up to rounding"),
         status="refuted",
         margin=Fraction(0) if exact else 0.0,
         certificate=certificate,
@@ -164,6 +173,26 @@ def _refuted(preferences: Preferences, certificate: PreferenceCertificate) -> Re
         exact=exact,
         num_pairs=preferences.num_pairs,
     )
+
+
+def _irreducible(preferences: Preferences, found: PreferenceCertificate) -> PreferenceCertificate:
+    """Return a contradiction of as few of these preferences as are needed.
+
+    In a circle any could be left out only if its differences depend on each other in a second way.
+    """
+    part = preferences.take(found.support)
+    rows = part.differences[:, np.unique(part.differences.indices)].toarray()
+    if len(rows) < 3 or np.linalg.matrix_rank(rows) == len(rows) - 1:
+        return found
+    weights: Mapping[int, Number]
+    if part.is_exact:
+        weights = largest_margin(part).weights
+    else:
+        weights = float_margin(part, guess_margin(part)).weights
+    smaller = PreferenceCertificate.of(
+        preferences, {found.support[i]: w for i, w in weights.items()}
+    )
+    return smaller if smaller.verify() else found
 
 
 def _exact_report(preferences: Preferences) -> Report:

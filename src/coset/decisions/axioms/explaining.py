@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.core.results import Verdict
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, Preferences
 
@@ -30,6 +31,7 @@ def explains(preferences: Preferences, utility: Mapping[Hashable, Any]) -> Verdi
 
     Raises:
         DomainError: if an outcome is missing or a utility is not finite.
+        DtypeError: if the utility is no mapping.
 
     Examples:
         >>> stated = Preferences.from_pairs(strict=[("a", "b")], weak=[("b", "c")])
@@ -40,19 +42,22 @@ def explains(preferences: Preferences, utility: Mapping[Hashable, Any]) -> Verdi
     """
     exact = _fractions(preferences, utility)
     rows, relation = preferences.rows, preferences.relation
-    floats = np.array([float(u) for u in exact])
-    value = rows.matrix @ floats
-    size = abs(rows.matrix) @ np.abs(floats)
-    error = 2.0**-52 * (np.diff(rows.matrix.indptr) + 4) * size + 1e-290
-    unsure = (np.abs(value) <= error) | (relation == INDIFFERENT)
+    floats = np.array([_rounded(u) for u in exact])
+    with np.errstate(all="ignore"):  # beyond 1e308 nothing is sure
+        value = rows.matrix @ floats
+        size = abs(rows.matrix) @ np.abs(floats)
+        error = 2.0**-52 * (np.diff(rows.matrix.indptr) + 4) * size + 1e-290
+        unsure = ~(np.abs(value) > error) | (relation == INDIFFERENT)
     fails = np.where(relation == STRICT, value <= 0, value < 0) & ~unsure
-    least = float(value[relation == STRICT].min(initial=np.inf))
     for i in np.flatnonzero(unsure).tolist():
-        difference = _difference(preferences, i, exact)
+        entries = preferences.exact_difference(i).items()
+        difference = sum((exact[j] * d for j, d in entries), Fraction())
+        value[i] = _rounded(difference)
         if relation[i] == INDIFFERENT:
             fails[i] = difference != 0
         else:
             fails[i] = difference < 0 or (relation[i] == STRICT and difference == 0)
+    least = float(value[relation == STRICT].min(initial=np.inf))
     failed = np.flatnonzero(fails)
     if not len(failed):
         return Verdict(True, "every preference is explained", {"least_difference": least})
@@ -65,6 +70,8 @@ def explains(preferences: Preferences, utility: Mapping[Hashable, Any]) -> Verdi
 
 
 def _fractions(preferences: Preferences, utility: Mapping[Hashable, Any]) -> list[Fraction]:
+    if not isinstance(utility, Mapping):
+        raise DtypeError(f"a utility maps each outcome to a number; given {type(utility).__name__}")
     missing = [o for o in preferences.outcomes if o not in utility]
     if missing:
         raise DomainError(f"a utility must name every outcome; it lacks {missing[0]!r}")
@@ -74,14 +81,8 @@ def _fractions(preferences: Preferences, utility: Mapping[Hashable, Any]) -> lis
         raise DomainError(f"a utility's values must be finite numbers: {error}") from error
 
 
-def _difference(preferences: Preferences, row: int, utility: list[Fraction]) -> Fraction:
-    rows = preferences.rows
-    if rows.numerators is not None:
-        columns, numerators, scale = rows.integers(row)
-        total = sum(
-            (utility[j] * int(v) for j, v in zip(columns, numerators, strict=True)), Fraction()
-        )
-        return total / scale
-    span = slice(int(rows.matrix.indptr[row]), int(rows.matrix.indptr[row + 1]))
-    columns, values = rows.matrix.indices[span].tolist(), rows.matrix.data[span].tolist()
-    return sum((utility[j] * Fraction(v) for j, v in zip(columns, values, strict=True)), Fraction())
+def _rounded(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

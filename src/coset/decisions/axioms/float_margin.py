@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from coset.decisions.axioms.margin_guess import MarginGuess
+from coset.decisions.axioms.certificate import PreferenceCertificate
+from coset.decisions.axioms.margin_guess import MarginGuess, largest_entries
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, Preferences
 
 __all__ = ["FloatMargin", "float_margin"]
@@ -15,7 +16,7 @@ __all__ = ["FloatMargin", "float_margin"]
 # Weights need to sum to 1 only to 1e-9; a margin ten times that survives any such slip.
 _VIOLATION = 1e-9
 _MARGIN = 1e-8
-# The residual of a contradiction, as `PreferenceCertificate.verify` accepts it.
+# The residual of a contradiction; `PreferenceCertificate.verify` has the last word.
 _RESIDUAL = 1e-12
 _MAX_COLUMNS = 3000
 
@@ -48,15 +49,15 @@ def float_margin(preferences: Preferences, guess: MarginGuess) -> FloatMargin:
 
     Returns:
         "representable" if the utility separates all strict pairs by 1e-8 and violates no other by
-        more than 1e-9; "refuted" if weights are found whose compound lotteries agree to 1e-12;
-        "ambiguous" otherwise.
+        more than 1e-9 of its largest entry; "refuted" if weights are found whose compound lotteries
+        agree as `PreferenceCertificate.verify` wants it; "ambiguous" otherwise.
     """
     low = _attained(preferences, guess.utility)
     weights, high = _least_residual(preferences, guess)
     status: Literal["representable", "refuted", "ambiguous"] = "ambiguous"
     if low >= _MARGIN:
         status = "representable"
-    elif high <= _RESIDUAL:
+    elif weights and PreferenceCertificate.of(preferences, weights).verify():
         status = "refuted"
     return FloatMargin(status, max(0.0, low), high, tuple(guess.utility.tolist()), weights)
 
@@ -65,7 +66,8 @@ def _attained(preferences: Preferences, utility: np.ndarray) -> float:
     """Return the least strict difference, or −1 if another preference is violated."""
     value = preferences.differences @ utility
     relation = preferences.relation
-    slip = np.where(relation == INDIFFERENT, np.abs(value), -value)
+    # Small differences of probabilities count as much as large ones.
+    slip = np.where(relation == INDIFFERENT, np.abs(value), -value) / largest_entries(preferences)
     if float(slip[relation != STRICT].max(initial=0.0)) > _VIOLATION:
         return -1.0
     return float(value[relation == STRICT].min())

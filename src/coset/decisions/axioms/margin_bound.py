@@ -9,7 +9,8 @@ from typing import Any
 
 from coset.core.results import Certificate
 from coset.decisions.axioms.exact_records import ExactRecord
-from coset.decisions.axioms.preferences import RELATIONS, Preferences, number_text
+from coset.decisions.axioms.preferences import Preferences, number_text
+from coset.decisions.axioms.weighed_pairs import is_exact, is_well_formed, total_difference
 from coset.decisions.preferences.lottery import Lottery, Number
 
 __all__ = ["MarginCertificate"]
@@ -70,32 +71,30 @@ class MarginCertificate(ExactRecord, Certificate):
     @property
     def bound(self) -> Number:
         """Σ_o |Σ_i λ_i (p_i(o) − q_i(o))|, which no margin exceeds."""
-        total: dict[Any, Any] = {}
-        for w, p, q in zip(self.weights, self.preferred, self.other, strict=True):
-            for sign, lottery in ((1, p), (-1, q)):
-                for outcome, probability in lottery.items():
-                    total[outcome] = total.get(outcome, 0) + sign * w * probability
-        result: Number = sum(map(abs, total.values()))
-        return result
+        return total_difference(self.weights, self.preferred, self.other)
+
+    def __repr__(self) -> str:
+        return (
+            f"MarginCertificate(margin ≤ {number_text(self.margin)} by {len(self.support)} "
+            f"preferences)"
+        )
 
     def verify(self) -> bool:
         """Check that the weights are admissible and prove the margin.
 
         Returns:
-            Whether they do: exactly, or to 1e-8 if the data are floats.
+            Whether they do: exactly, or to 1e-8 if a lottery has floats.
         """
-        sides = (self.relations, self.preferred, self.other, self.weights)
-        if not self.support or any(len(side) != len(self.support) for side in sides):
-            return False
-        if not set(self.relations) <= set(RELATIONS):
+        sides = (self.preferred, self.other, self.weights)
+        if not is_well_formed(self.support, self.relations, *sides):
             return False
         marked = list(zip(self.relations, self.weights, strict=True))
         if not all(w >= 0 for relation, w in marked if relation != "indifferent"):
             return False
         total: Any = sum(w for relation, w in marked if relation == "strict")
-        exact = all(isinstance(w, Fraction) for w in (*self.weights, self.margin))
-        if exact:
-            return bool(total == 1 and self.bound <= self.margin)
+        if all(p.is_exact for p in (*self.preferred, *self.other)):
+            exact = is_exact(*sides) and isinstance(self.margin, Fraction)
+            return bool(exact and total == 1 and self.bound <= self.margin)
         return bool(abs(total - 1) <= _FLOAT_SLACK and self.bound <= self.margin + _FLOAT_SLACK)
 
     def explain(self) -> str:

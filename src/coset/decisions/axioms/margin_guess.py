@@ -13,7 +13,7 @@ import numpy as np
 
 from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, WEAK, Preferences
 
-__all__ = ["MarginGuess", "guess_margin"]
+__all__ = ["MarginGuess", "guess_margin", "largest_entries"]
 
 # HiGHS keeps no tolerance below this.
 _TOLERANCE = 1e-10
@@ -52,12 +52,14 @@ def guess_margin(preferences: Preferences) -> MarginGuess:
     n = preferences.num_outcomes
     batch = max(200, 4 * n)
     chosen = _first_rows(preferences, 4 * batch)
+    # At length 1 no row drowns in the tolerance; the strict ones keep theirs, which the margin is.
+    strict = preferences.relation == STRICT
+    scale = np.where(strict, 1.0, 1 / largest_entries(preferences))
     for number in range(1, _MAX_ROUNDS + 1):
-        guess = _solve(preferences, chosen, number)
+        guess = _solve(preferences, chosen, scale, number)
         if len(chosen) == preferences.num_pairs or guess.margin <= _TOLERANCE:
             break
-        value = preferences.differences @ guess.utility
-        strict = preferences.relation == STRICT
+        value = scale * (preferences.differences @ guess.utility)
         violation = np.where(strict, guess.margin, 0.0) - value
         equal = preferences.relation == INDIFFERENT
         violation[equal] = np.abs(value[equal])
@@ -80,7 +82,25 @@ def _first_rows(preferences: Preferences, num: int) -> np.ndarray:
     return np.union1d(rows, strict)
 
 
-def _solve(preferences: Preferences, chosen: np.ndarray, number: int) -> MarginGuess:
+def largest_entries(preferences: Preferences) -> np.ndarray:
+    """Return max_o |p(o) − q(o)| of each preference.
+
+    Args:
+        preferences: N of them.
+
+    Returns:
+        (N,) float64; 1 where p = q.
+    """
+    size = np.zeros(preferences.num_pairs)
+    matrix = preferences.differences
+    np.maximum.at(size, np.repeat(np.arange(len(size)), np.diff(matrix.indptr)), abs(matrix.data))
+    # Of one below 1e-290 the reciprocal could overflow.
+    return np.where(size > 0, np.maximum(size, 1e-290), 1.0)
+
+
+def _solve(
+    preferences: Preferences, chosen: np.ndarray, scale: np.ndarray, number: int
+) -> MarginGuess:
     from scipy.optimize import linprog
     from scipy.sparse import csr_array, hstack
 
@@ -90,8 +110,10 @@ def _solve(preferences: Preferences, chosen: np.ndarray, number: int) -> MarginG
     equal = chosen[relation == INDIFFERENT]
     rows = preferences.differences
     asked = (preferences.relation[above] == STRICT).astype(np.float64)[:, None]
-    at_most = hstack([-rows[above], csr_array(asked)], format="csr")
-    same = hstack([rows[equal], csr_array((len(equal), 1))], format="csr")
+    at_most = hstack([-rows[above].multiply(scale[above, None]), csr_array(asked)], format="csr")
+    same = hstack(
+        [rows[equal].multiply(scale[equal, None]), csr_array((len(equal), 1))], format="csr"
+    )
     options: dict[str, Any] = {
         "primal_feasibility_tolerance": _TOLERANCE,
         "dual_feasibility_tolerance": _TOLERANCE,
@@ -112,6 +134,7 @@ def _solve(preferences: Preferences, chosen: np.ndarray, number: int) -> MarginG
     weights = np.concatenate([-found.ineqlin.marginals, -found.eqlin.marginals])
     pairs = np.concatenate([above, equal])
     heavy = np.abs(weights) > 1e-11
+    weights = weights * scale[pairs]
     return MarginGuess(
         max(0.0, float(found.x[-1])),
         np.clip(found.x[:-1], -1.0, 1.0),

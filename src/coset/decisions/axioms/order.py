@@ -251,7 +251,7 @@ def _opposed_in(
 
 def _cancel(preferences: Preferences, i: int, j: int) -> dict[int, Number] | None:
     """Return weights with w_i d_i + w_j d_j = 0, if the rows are parallel."""
-    first, second = _exact_row(preferences, i), _exact_row(preferences, j)
+    first, second = preferences.exact_difference(i), preferences.exact_difference(j)
     if set(first) != set(second):
         return None
     outcome = next(iter(first))
@@ -261,13 +261,3 @@ def _cancel(preferences: Preferences, i: int, j: int) -> dict[int, Number] | Non
     if ratio < 0 and preferences.relation[j] != INDIFFERENT:
         return None
     return {i: Fraction(1), j: ratio}
-
-
-def _exact_row(preferences: Preferences, row: int) -> dict[int, Fraction]:
-    if preferences.is_exact:
-        columns, numerators, scale = preferences.rows.integers(row)
-        return {j: Fraction(int(v), scale) for j, v in zip(columns, numerators, strict=True)}
-    matrix = preferences.differences
-    span = slice(int(matrix.indptr[row]), int(matrix.indptr[row + 1]))
-    values = matrix.data[span].tolist()
-    return {j: Fraction(v) for j, v in zip(matrix.indices[span].tolist(), values, strict=True)}

@@ -34,7 +34,13 @@ import numpy as np
 from coset.core.errors import CosetError, DomainError, FileFormatError
 from coset.core.files import write_atomic
 from coset.decisions.axioms.packing import PackedLottery, packed
-from coset.decisions.axioms.preferences import INDIFFERENT, STRICT, WEAK, Preferences
+from coset.decisions.axioms.preferences import (
+    INDIFFERENT,
+    STRICT,
+    WEAK,
+    Preferences,
+    number_text,
+)
 from coset.decisions.preferences.lottery import Lottery
 
 __all__ = [
@@ -79,6 +85,9 @@ class PreferenceFile:
     lines: tuple[int, ...]
     counts: np.ndarray
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"PreferenceFile({self.preferences!r})"
 
 
 def read_preferences(
@@ -247,10 +256,13 @@ def _packed(text: str) -> PackedLottery:
     names = sorted(name for name, weight in total.items() if weight)
     result = packed(names, [total[name] for name in names])
     if sum(result[1]) != result[2]:
+        over = Fraction(sum(result[1]), result[2]) - 1
+        shown = f"{float(1 + over):.6g}"
+        if shown == "1":
+            shown += f" {'-' if over < 0 else '+'} {number_text(abs(over))}"
         raise DomainError(
-            f"the weights of {_show(text)} must sum to 1; they sum to "
-            f"{sum(result[1]) / result[2]:.6g}; write fractions such as 1/3 where decimals would "
-            f"be rounded"
+            f"the weights of {_show(text)} must sum to 1; they sum to {shown}; write fractions "
+            f"such as 1/3 where decimals would be rounded"
         )
     return result
 

@@ -14,6 +14,7 @@ import numpy as np
 from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 from coset.decisions.axioms.difference_rows import DifferenceRows, difference_rows
 from coset.decisions.axioms.packing import PackedLottery, pack_exact, pack_floats, packed
+from coset.decisions.axioms.stated_pairs import in_one_arithmetic, listed, read_pair
 from coset.decisions.preferences.lottery import Lottery, Number
 
 if TYPE_CHECKING:
@@ -88,19 +89,19 @@ class Preferences:
             >>> p.num_pairs, p.outcomes
             (1, ('coffee', 'tea'))
         """
-        if exact not in ("auto", True, False):
+        if not isinstance(exact, bool) and (not isinstance(exact, str) or exact != "auto"):
             raise DtypeError(f"exact must be 'auto', True or False; given {exact!r}")
         index: dict[Lottery, int] = {}
         sides: list[tuple[int, int, int]] = []
         for kind, pairs in enumerate((strict, weak, indifferent)):
-            for place, pair in enumerate(pairs):
-                p, q = _read_pair(pair, RELATIONS[kind], place)
+            for place, pair in enumerate(listed(pairs, RELATIONS[kind])):
+                p, q = read_pair(pair, RELATIONS[kind], place)
                 sides.append(
                     (index.setdefault(p, len(index)), index.setdefault(q, len(index)), kind)
                 )
         # Weights that differ as floats may be the same decimals.
         final: dict[Lottery, int] = {}
-        one = [final.setdefault(p, len(final)) for p in _in_one_arithmetic(list(index), exact)]
+        one = [final.setdefault(p, len(final)) for p in in_one_arithmetic(list(index), exact)]
         lotteries = list(final)
         names = _outcomes((o for lottery in lotteries for o in lottery.outcomes), outcomes)
         first, second, kinds = _columns([(one[p], one[q], kind) for p, q, kind in sides])
@@ -175,10 +176,18 @@ class Preferences:
 
         Raises:
             RangeError: if a number is out of range.
+            DtypeError: if they are not integers.
         """
-        rows = np.asarray(numbers, dtype=np.int64).reshape(-1)
-        if len(rows) and not (rows.min() >= 0 and rows.max() < self.num_pairs):
-            raise RangeError(f"a preference's number is 0 … {self.num_pairs - 1}; given {numbers}")
+        rows = np.asarray(numbers).reshape(-1)
+        if len(rows) and not np.issubdtype(rows.dtype, np.integer):
+            raise DtypeError(
+                f"numbers of preferences are integers; given {rows.dtype}"
+                f"{'; use numpy.flatnonzero(mask)' if rows.dtype == bool else ''}"
+            )
+        rows = rows.astype(np.int64)
+        wrong = rows[(rows < 0) | (rows >= self.num_pairs)]
+        if len(wrong):
+            raise RangeError(f"a preference's number is 0 … {self.num_pairs - 1}; given {wrong[0]}")
         return dataclasses.replace(
             self,
             preferred=self.preferred[rows],
@@ -224,6 +233,32 @@ class Preferences:
         """The differences d = p − q as a sparse float64 matrix (N, n)."""
         return self.rows.matrix
 
+    def exact_difference(self, number: int) -> dict[int, Fraction]:
+        """Return d = p − q of one preference in fractions; floats count as what they are.
+
+        Args:
+            number: 0 … num_pairs − 1.
+
+        Returns:
+            The number of each outcome with d ≠ 0 → d.
+        """
+        if self.is_exact:
+            columns, numerators, scale = self.rows.integers(number)
+            return {j: Fraction(int(v), scale) for j, v in zip(columns, numerators, strict=True)}
+        total: dict[int, Fraction] = {}
+        for sign, lottery in ((1, self.preferred[number]), (-1, self.other[number])):
+            span = slice(int(self.indptr[lottery]), int(self.indptr[lottery + 1]))
+            for j, w in zip(self.indices[span].tolist(), self.weights[span].tolist(), strict=True):
+                total[j] = total.get(j, Fraction()) + sign * Fraction(w)
+        return {j: d for j, d in total.items() if d}
+
+    def __repr__(self) -> str:
+        kind = "exact" if self.is_exact else "float"
+        return (
+            f"Preferences({self.num_pairs:,} {kind} ones between {self.num_lotteries:,} lotteries "
+            f"over {self.num_outcomes:,} outcomes)"
+        )
+
     def lottery(self, number: int) -> Lottery:
         """Return one of the different lotteries.
 
@@ -264,40 +299,6 @@ class Preferences:
         return self.lottery(p), self.lottery(q), RELATIONS[self.relation[number]]
 
 
-def _read_pair(pair: Any, relation: str, place: int) -> tuple[Lottery, Lottery]:
-    try:
-        p, q = pair
-    except (TypeError, ValueError) as error:
-        raise DtypeError(
-            f"{relation}[{place}] must be a pair (p, q) of lotteries; given {pair!r}"
-        ) from error
-    try:
-        return _read_lottery(p), _read_lottery(q)
-    except (DomainError, DtypeError) as error:
-        raise type(error)(f"{relation}[{place}]: {error}") from error
-
-
-def _read_lottery(value: Any) -> Lottery:
-    if isinstance(value, Lottery):
-        return value
-    return Lottery.of(value) if isinstance(value, dict) else Lottery.sure(value)
-
-
-def _in_one_arithmetic(lotteries: list[Lottery], exact: bool | str) -> list[Lottery]:
-    """Return the lotteries with all weights exact or all floats."""
-    if exact == "auto":
-        exact = all(lottery.is_exact for lottery in lotteries)
-    if exact:
-        return [p if p.is_exact else _as_decimals(p) for p in lotteries]
-    return [
-        Lottery(p.outcomes, [float(w) for w in p.weights]) if p.is_exact else p for p in lotteries
-    ]
-
-
-def _as_decimals(lottery: Lottery) -> Lottery:
-    return Lottery(lottery.outcomes, [Fraction(repr(w)) for w in lottery.weights])
-
-
 def _pack(
     lotteries: list[Lottery], outcomes: tuple[Hashable, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
@@ -333,8 +334,12 @@ def _outcomes(
 
 
 def _distinct(outcomes: Sequence[Hashable]) -> tuple[Hashable, ...]:
-    names = tuple(outcomes)
-    if len(set(names)) != len(names):
+    try:
+        names = tuple(outcomes)
+        different = len(set(names))
+    except TypeError as error:
+        raise DtypeError(f"outcomes must list hashable things; given {outcomes!r}") from error
+    if different != len(names):
         twice = next(o for i, o in enumerate(names) if o in names[:i])
         raise DomainError(f"outcomes must differ; {twice!r} is listed twice")
     return names

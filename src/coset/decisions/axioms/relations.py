@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -130,6 +130,11 @@ def constrained_relation(utilities: Vectors, bounds: Sequence[Any | None]) -> Co
     """
     if not utilities:
         raise DomainError("utilities must name at least one outcome; given none")
+    for outcome, vector in utilities.items():
+        if isinstance(vector, str) or not isinstance(vector, Iterable):
+            raise ShapeError(
+                f"each outcome has a vector of utilities; {outcome!r} has {vector!r}; write a tuple"
+            )
     exact = {o: tuple(_exact(x, o) for x in vector) for o, vector in utilities.items()}
     sizes = {len(vector) for vector in exact.values()}
     if len(sizes) != 1 or sizes == {0} or sizes != {len(bounds) + 1}:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import torch
 
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError
 from coset.core.results import Witness
 from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.preferences.lottery import Lottery, Oracle, mix
@@ -232,7 +232,11 @@ def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
 
 
 def _check(outcomes: Sequence[Hashable], num_samples: int) -> None:
-    if len(set(outcomes)) < 2:
+    try:
+        different = len(set(outcomes))
+    except TypeError as error:
+        raise DtypeError(f"outcomes must list hashable things; given {outcomes!r}") from error
+    if different < 2:
         raise DomainError(f"a search needs at least two different outcomes; given {outcomes!r}")
     if num_samples < 1:
         raise DomainError(f"num_samples must be at least 1; given {num_samples}")
