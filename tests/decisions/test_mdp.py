@@ -67,6 +67,13 @@ def test_one_multiplier_for_all_shares_the_probabilities():
     assert mdp.level(0).weight.data_ptr() == mdp.probability.data_ptr()
 
 
+def test_products_with_multipliers_are_not_rounded_to_float32():
+    chance = torch.tensor([[[0.3, 0.7]]], dtype=torch.float32)
+    gamma = torch.tensor([[[0.9, 0.7]]], dtype=torch.float64)
+    weight = MDP([[[0, 0]]], chance, [[1.0]], gamma).level(0).weight
+    assert torch.equal(weight, chance.double() * gamma)
+
+
 def test_forms_of_the_multiplier_mean_the_same():
     reward = torch.rand(4, 2, 1, 2, dtype=torch.float64)
     places = torch.randint(4, (4, 2, 3))

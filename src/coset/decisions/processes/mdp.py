@@ -218,7 +218,8 @@ class MDP(Record):
         if diagonal.numel() == 1:
             scale = float(diagonal)
             return ScalarLevel(self.successor, self.probability, reward, left, scale)
-        weight = (self.probability * diagonal).to(self.probability.dtype).contiguous()
+        # In float64 whatever the inputs: a product rounded to float32 would belie proved bounds.
+        weight = (self.probability.double() * diagonal.double()).contiguous()
         return ScalarLevel(self.successor, weight, reward, left)
 
     def _carried(self, cross: Tensor, value: Tensor) -> Tensor:
