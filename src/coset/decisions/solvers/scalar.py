@@ -20,6 +20,10 @@ from coset.decisions.solvers.transience import contraction_factors, transience
 
 __all__ = ["LevelMethod", "LevelSolution", "solve_level"]
 
+# Beyond, sweeps need tens of thousands of rounds, and a sparse system a fraction of a second.
+_SLOW_FACTOR = 0.999
+_SPARSE_STATES = 20_000
+
 LevelMethod = Literal["auto", "vi", "mpi", "pi", "lp"]
 
 
@@ -65,7 +69,8 @@ def solve_level(
     Args:
         level: the problem.
         method: "vi" (value iteration), "mpi" (modified policy iteration), "pi" (policy iteration),
-            "lp" (linear program); "auto" is "pi" up to 1,200 states and "mpi" above.
+            "lp" (linear program); "auto" is "pi" up to 1,200 states, and up to 20,000 where
+            multipliers die out slowly (factor above 0.999), and sweeps of the fastest kind else.
         tol: the error that is asked for, > 0, absolute, at every state.
         max_iter: the most sweeps over all actions, or evaluated policies, ≥ 1.
         start: (S,) a guess; zeros by default.
@@ -106,12 +111,10 @@ def solve_level(
     if contracting is None:
         return _from_costs(level, tol, max_iter)
     weights, factors = contracting
-    if method == "auto":
-        method = "pi" if level.num_states <= DENSE_STATES else "mpi"
     guess = torch.zeros(level.num_states, dtype=torch.float64, device=level.reward.device)
     if start is not None:
         guess = torch.where(level.active, start.double(), guess)
-    if method == "pi":
+    if method == "pi" or (method == "auto" and _suits_policies(level, factors[1])):
         value, _, iterations = policy_iteration(level, guess, max_iter=max_iter)
         bounds = certified_bounds(level, value, weights, factors)
         return _finished(bounds, tol, iterations, max_iter, "pi")
@@ -123,6 +126,12 @@ def solve_level(
         return _finished(bounds, tol, program.iterations, max_iter, "lp")
     bounds, iterations = _sweep(level, guess, weights, factors, tol, max_iter, method)
     return _finished(bounds, tol, iterations, max_iter, method)
+
+
+def _suits_policies(level: ScalarLevel, factor: float) -> bool:
+    """Tell whether few exact evaluations beat many sweeps."""
+    slow = factor > _SLOW_FACTOR and level.num_states <= _SPARSE_STATES
+    return level.num_states <= DENSE_STATES or slow
 
 
 def _check(
@@ -206,7 +215,7 @@ def _sweep(
     factors: tuple[float, float],
     tol: float,
     max_iter: int,
-    method: Literal["vi", "mpi"],
+    method: Literal["auto", "vi", "mpi"],
 ) -> tuple[ValueBounds, int]:
     """Sweep until the bounds are close enough; add what the last sweep may have rounded."""
     from coset.decisions.solvers.iterate import iterate
