@@ -6,21 +6,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from coset.core.errors import DomainError
+from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.elicit.posterior import MAX_ADAPTIVE_QUERIES, adapt
 from coset.decisions.elicit.question import Question
-from coset.decisions.elicit.search import (
-    Found,
-    bisect,
-    check_denominator,
-    check_tolerance,
-    stern_brocot,
-)
-from coset.decisions.elicit.trisection import (
-    MAX_NOISY_QUERIES,
-    check_delta,
-    check_limit,
-    trisect,
-)
+from coset.decisions.elicit.search import Found, bisect, stern_brocot
+from coset.decisions.elicit.trisection import MAX_NOISY_QUERIES, trisect
 
 __all__ = ["Link", "Search", "choose_search"]
 
@@ -53,9 +43,9 @@ def choose_search(
     Raises:
         DomainError: if arguments contradict each other or are outside their ranges.
     """
-    check_tolerance(tol)
+    check_share("tol", tol)
     if max_denominator is not None:
-        check_denominator(max_denominator)
+        max_denominator = check_count("max_denominator", max_denominator)
     if delta is None:
         if link is not None or max_queries is not None:
             raise DomainError(
@@ -70,12 +60,11 @@ def choose_search(
             "noisy answers cannot say that two lotteries are indifferent, so that no fraction is "
             "found exactly; give delta or max_denominator, not both"
         )
-    share = check_delta(delta) / num_numbers
+    share = float(check_share("delta", delta)) / num_numbers
     if link not in (None, "logistic"):
         raise DomainError(f"link must be 'logistic' or None; given {link!r}")
-    most = (MAX_ADAPTIVE_QUERIES if link else MAX_NOISY_QUERIES) if max_queries is None else None
-    limit = most if most is not None else max_queries
-    assert limit is not None
-    check_limit(limit)
+    if max_queries is None:
+        max_queries = MAX_ADAPTIVE_QUERIES if link else MAX_NOISY_QUERIES
+    limit = check_count("max_queries", max_queries)
     search = adapt if link else trisect
     return lambda question: search(question, tol, share, limit)

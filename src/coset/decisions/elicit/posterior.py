@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.elicit.question import Question
-from coset.decisions.elicit.search import Found, check_tolerance, is_short
-from coset.decisions.elicit.trisection import check_delta, check_limit
+from coset.decisions.elicit.search import Found, is_short
 from coset.decisions.preferences.lottery import Number
 
 __all__ = ["MAX_ADAPTIVE_QUERIES", "adapt"]
@@ -138,9 +138,8 @@ def adapt(
         >>> found.low <= 0.4 <= found.high, found.num_queries < 200
         (True, True)
     """
-    check_tolerance(tol)
-    check_delta(delta)
-    check_limit(max_queries)
+    tol, delta = float(check_share("tol", tol)), float(check_share("delta", delta))
+    max_queries = check_count("max_queries", max_queries)
     scale = question.scale
     # The ends of the line are no numbers.
     edge = 0.0 if scale.bounded else 1e-6

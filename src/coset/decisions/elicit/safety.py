@@ -13,7 +13,7 @@ from coset.decisions.elicit.affine_reward import AffineReward
 from coset.decisions.elicit.events import Reference, affine, check_events, reference_pair
 from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.interview import Interview
-from coset.decisions.elicit.search import check_tolerance
+from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.errors import ResolutionError
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle, mix
 
@@ -109,9 +109,8 @@ def safety_threshold(
         >>> found.flips, found.num_queries
         (False, 82)
     """
-    if isinstance(K, bool) or not isinstance(K, int) or not 0 <= K <= _LARGEST_RESOLUTION:
-        raise DomainError(f"K must be an integer in 0…{_LARGEST_RESOLUTION}; given {K!r}")
-    width = check_tolerance(tol)
+    K = check_count("K", K, least=0, most=_LARGEST_RESOLUTION)
+    width = check_share("tol", tol)
     interview = Interview(oracle)
     gain, keep, bad = (x if isinstance(x, Lottery) else Lottery.sure(x) for x in (p, q, unsafe))
     for lottery in (gain, keep, bad):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.errors import DomainError
+from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.elicit.question import Question
 from coset.decisions.errors import ResolutionError
 from coset.decisions.preferences.lottery import Number
@@ -16,9 +17,8 @@ __all__ = [
     "Found",
     "SternBrocotWalk",
     "bisect",
-    "check_denominator",
-    "check_tolerance",
     "is_short",
+    "not_between",
     "simplest_between",
     "stern_brocot",
 ]
@@ -54,23 +54,6 @@ class Found:
             return self.low
         middle: Number = (self.low + self.high) / 2
         return middle
-
-
-def check_tolerance(tol: float) -> Fraction:
-    """Return a tolerance as a fraction.
-
-    Args:
-        tol: in (0, 1).
-
-    Returns:
-        Its exact value.
-
-    Raises:
-        DomainError: if it is outside.
-    """
-    if not 0 < tol < 1:
-        raise DomainError(f"tol must lie in (0, 1); given {tol!r}")
-    return Fraction(tol)
 
 
 def is_short(low: Any, high: Any, tol: Any) -> bool:
@@ -120,7 +103,7 @@ def bisect(question: Question, tol: float) -> Found:
         >>> found.low <= Fraction(1, 3) <= found.high, found.num_queries
         (True, 7)
     """
-    scale, width = question.scale, check_tolerance(tol)
+    scale, width = question.scale, check_share("tol", tol)
     low, high = Fraction(scale.low), Fraction(scale.high)
     start = question.interview.num_queries
     trace: list[tuple[int, Number, Number]] = []
@@ -187,7 +170,7 @@ def stern_brocot(question: Question, max_denominator: int) -> Found:
         >>> stern_brocot(gamble(Interview(oracle), middle, best, worst), 100).low
         Fraction(22, 71)
     """
-    check_denominator(max_denominator)
+    max_denominator = check_count("max_denominator", max_denominator)
     start = question.interview.num_queries
     trace: list[tuple[int, Number, Number]] = []
     scale = question.scale
@@ -207,12 +190,12 @@ def stern_brocot(question: Question, max_denominator: int) -> Found:
         return exactly(Fraction(0))
     if scale.bounded:
         if sign < 0:
-            raise _outside("below")
+            raise not_between("below")
         top = at(Fraction(1))
         if top == 0:
             return exactly(Fraction(1))
         if top > 0:
-            raise _outside("above")
+            raise not_between("above")
     walk = SternBrocotWalk((1, 1) if scale.bounded else (1, 0), max_denominator)
     hit = walk.descend(lambda x: sign * at(sign * x), lambda: trace.append(_ends(walk, sign, used)))
     if hit is not None:
@@ -227,22 +210,15 @@ def _ends(walk: SternBrocotWalk, sign: int, used: Callable[[], int]) -> tuple[in
     return (used(), low, high) if sign > 0 else (used(), -high, -low)
 
 
-def check_denominator(max_denominator: int) -> None:
-    """Refuse a bound on denominators that is no positive integer.
+def not_between(where: str) -> DomainError:
+    """Return the error that says where an outcome lies that is not between the worst and the best.
 
     Args:
-        max_denominator: the bound.
+        where: "below" or "above".
 
-    Raises:
-        DomainError: if it is none.
+    Returns:
+        The error.
     """
-    if isinstance(max_denominator, bool) or not isinstance(max_denominator, int):
-        raise DomainError(f"max_denominator must be an integer; given {max_denominator!r}")
-    if max_denominator < 1:
-        raise DomainError(f"max_denominator must be ≥ 1; given {max_denominator}")
-
-
-def _outside(where: str) -> DomainError:
     return DomainError(
         f"an outcome must lie between the worst and the best; the answers put it {where}: they are "
         f"not transitive; check the answers that ranked the outcomes"

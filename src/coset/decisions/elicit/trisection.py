@@ -12,15 +12,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from coset.core.errors import DomainError
+from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.elicit.question import Question
-from coset.decisions.elicit.search import Found, check_tolerance, is_short
+from coset.decisions.elicit.search import Found, is_short
 from coset.decisions.preferences.lottery import Number
 
 __all__ = [
     "MAX_NOISY_QUERIES",
-    "check_delta",
-    "check_limit",
     "log_e_value",
     "noisy_sign",
     "trisect",
@@ -29,23 +27,6 @@ __all__ = [
 MAX_NOISY_QUERIES = 1_000_000
 # Coordinates of trial values are rounded to multiples of 2^-40, exact in floats and in sums to 1.
 _GRID = 2.0**40
-
-
-def check_delta(delta: float) -> float:
-    """Return a permitted error probability.
-
-    Args:
-        delta: in (0, 1).
-
-    Returns:
-        The same number.
-
-    Raises:
-        DomainError: if it is outside.
-    """
-    if not 0 < delta < 1:
-        raise DomainError(f"delta must lie in (0, 1); given {delta!r}")
-    return float(delta)
 
 
 def log_e_value(successes: int, trials: int) -> float:
@@ -111,10 +92,9 @@ def noisy_sign(ask: Callable[[], int], delta: float, max_queries: int | None = N
     Raises:
         DomainError: if δ or the number of answers is outside its range.
     """
-    test = _Test(ask, math.log(1 / check_delta(delta)))
+    test = _Test(ask, -math.log(check_share("delta", delta)))
     limit = MAX_NOISY_QUERIES if max_queries is None else max_queries
-    check_limit(limit)
-    for _ in range(limit):
+    for _ in range(check_count("max_queries", limit)):
         answer = test.answer()
         if answer:
             return answer
@@ -163,9 +143,8 @@ def trisect(
         >>> found.low <= 0.4 <= found.high, found.converged
         (True, True)
     """
-    check_tolerance(tol)
-    check_delta(delta)
-    check_limit(max_queries)
+    tol, delta = float(check_share("tol", tol)), float(check_share("delta", delta))
+    max_queries = check_count("max_queries", max_queries)
     scale = question.scale
     low, high, step = float(scale.low), float(scale.high), 1
     used = 0
@@ -194,16 +173,3 @@ def trisect(
 
 def _round(s: float) -> float:
     return round(s * _GRID) / _GRID
-
-
-def check_limit(max_queries: int) -> None:
-    """Refuse a limit that allows no answer at all.
-
-    Args:
-        max_queries: the limit.
-
-    Raises:
-        DomainError: if it is no positive integer.
-    """
-    if isinstance(max_queries, bool) or not isinstance(max_queries, int) or max_queries < 1:
-        raise DomainError(f"max_queries must be an integer ≥ 1; given {max_queries!r}")
