@@ -11,10 +11,11 @@ import pytest
 import torch
 from scipy import sparse
 
-from coset.core.errors import DomainError, UnsupportedError
+from coset.core.errors import DomainError, NotConvergedError, UnsupportedError
+from coset.core.results import Status
 from coset.decisions.claims.undiscounted import later_and_later, waiting_room
 from coset.decisions.envs.toy_text import from_toy_text
-from coset.decisions.errors import NoOptimalPolicyError, NotTransientError
+from coset.decisions.errors import NoOptimalPolicyError, NotTransientError, UnprovedTieError
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.objectives import objectives
 from coset.decisions.processes.random_mdps import random_undiscounted_mdp
@@ -281,3 +282,81 @@ def test_a_changed_bound_of_a_lake_is_noticed(lake):
     assert not replace(found, value=value).verify()
     flipped = tuple(replace(p, stays=~p.stays) for p in found.proofs)
     assert not replace(found, proofs=flipped).verify()
+
+
+# --- hazards, costs and sums near the rounding of float64 -----------------------------------------
+
+
+@pytest.mark.parametrize("bits", [40, 49, 50, 60])
+@pytest.mark.parametrize("multiplier", [0, 1])
+def test_a_hazard_below_rounding_is_never_called_safe(bits, multiplier):
+    hazard = Fraction(1, 2**bits)
+    risk = [(0, 1 - hazard, 0, 1), (1, hazard, -1, multiplier)]
+    mdp = RationalMDP([[risk, [(1, 1, Fraction(-1, 2), 0)]], [[], []]])
+    assert solve(mdp).exact[0] == ("-1/2",)
+    with pytest.raises(NotConvergedError, match="exact"):
+        solve(mdp.to_mdp())
+
+
+@pytest.mark.parametrize("cost", [1e-17, 1e-15, 1e-12, 1e-10])
+def test_a_cost_that_is_paid_for_ever_is_never_small(cost):
+    mdp = RationalMDP([[[(0, 1, -cost, 1)], [(0, 1, -1, 0)]]])
+    assert solve(mdp).exact == (("-1",),)
+    if cost < 1e-14:  # it is lost in the rounding of the other rewards
+        with pytest.raises(NotConvergedError, match="exact"):
+            solve(mdp.to_mdp())
+    else:
+        found = solve(mdp.to_mdp())
+        assert found.policy.tolist() == [1]
+        assert found.error_bound < 1e-8
+
+
+def test_errors_that_exceed_what_was_asked_for_are_told():
+    mdp = RationalMDP([[[(0, 1 - Fraction(1, 2**30), 0, 1), (1, Fraction(1, 2**30), -1, 1)]], [[]]])
+    found = solve(mdp.to_mdp(), throw=False)
+    assert found.status is not Status.SOLVED
+    assert "exact" in found.advice
+    assert found.error_bound > 1e-8
+    assert abs(float(found.value[0, 0]) + 1) <= found.error_bound
+
+
+def test_rewards_that_cancel_are_zero_only_as_an_assumption():
+    third = Fraction(1, 3)
+    loop = [(0, third, 0.1, 1), (0, third, 0.2, 1), (0, third, -0.3, 1)]
+    mdp = RationalMDP([[loop, [(0, 1, -1, 0)]]]).to_mdp()
+    assert float(mdp.expected_reward()[0, 0, 0]) != 0
+    found = solve(mdp)
+    assert found.tie_status.tolist() == [[TieStatus.ASSUMED]]
+    assert "within their error" in found.advice
+    with pytest.raises(UnprovedTieError):
+        solve(mdp, ties="strict")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bounds_hold_where_large_rewards_cancel(seed):
+    generator = torch.Generator().manual_seed(seed)
+    chance = torch.rand(1, 1, 3, dtype=torch.float64, generator=generator)
+    chance /= chance.sum(-1, keepdim=True)
+    reward = torch.randn(1, 1, 3, dtype=torch.float64, generator=generator)
+    reward = (reward - (chance * reward).sum()) * 1e8
+    mdp = MDP(torch.zeros(1, 1, 3, dtype=torch.int32), chance, reward, 0.5)
+    exact, found = solve(RationalMDP.from_mdp(mdp)), solve(mdp, throw=False)
+    apart = abs(Fraction(exact.exact[0][0]) - Fraction(float(found.value)))
+    assert 0 < apart <= Fraction(found.level_bounds[0])
+
+
+def test_a_certificate_holds_with_errors_carried_through_components():
+    unit = ((1, 0), (1, 1))
+    chain = [[(2, 1, (0, 0), unit)]], [[(2, 1, (0, 0), 1)]], [[(2, 1, (0, 0), 1)]]
+    assert solve(RationalMDP(chain).to_mdp()).certificate.verify()
+
+
+def test_an_event_that_ends_one_objective_only_is_told():
+    # After the first event nothing counts for objective 1, and yet it decides.
+    some = ((0, 0), (0, 1))
+    mdp = RationalMDP([[[(1, 1, (1, 0), some)]], [[(2, 1, (1, 0), 0)]], [[]]])
+    for process in (mdp, mdp.to_mdp()):
+        assert "ends an objective" in solve(process).advice
+    plain = RationalMDP([[[(1, 1, (1, 0), ((1, 0), (3, 1)))]], [[]]])
+    assert not solve(plain).advice
+    assert not solve(plain.to_mdp()).advice

@@ -94,11 +94,21 @@ def policy_worth(mdp: RationalMDP, policy: Sequence[int]) -> list[list[Worth]]:
                     at = event.successor
                     row_of[at] = row_of.get(at, Fraction(0)) + weight
             rows.append(row_of)
-            known: list[list[Fraction]] = worth  # type: ignore[assignment]
-            rewards.append(exact_action_value(mdp, index, s, a, known) if a >= 0 else Fraction(0))
+            rewards.append(_reward(mdp, index, s, a, worth) if a >= 0 else Fraction(0))
         for s, found in enumerate(_level_worth(rows, rewards)):
             worth[s][index] = found
     return worth
+
+
+def _reward(
+    mdp: RationalMDP, index: int, state: int, action: int, worth: Sequence[Sequence[Worth]]
+) -> Worth:
+    """Return the reward of a level with what the levels above add, which may be infinite."""
+    known: Sequence[Sequence[Fraction]] = worth  # type: ignore[assignment]
+    earned = exact_action_value(mdp, index, state, action, known)
+    if math.isnan(earned):
+        raise DomainError(f"objective {index + 1} takes up ∞ and −∞ at state {state}")
+    return earned
 
 
 def _level_worth(rows: Sequence[dict[int, Fraction]], rewards: Sequence[Worth]) -> list[Worth]:

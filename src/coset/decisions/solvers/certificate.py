@@ -13,13 +13,16 @@ from coset.decisions.processes.level import BLOCK, ScalarLevel
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.solvers.admissible import Trap, actions_free_of, leaving_choice
 from coset.decisions.solvers.pair_problem import with_full_rows
-from coset.decisions.solvers.ties import action_values, carried_error
+from coset.decisions.solvers.ties import action_values, reward_errors
 from coset.decisions.solvers.transience import contraction_factors
 
 __all__ = ["LevelProof", "PolicyCertificate"]
 
+# Action values are compared with the tolerance after another rounding than when it was applied.
+_ROUNDED = 1.0 + 1e-6
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class LevelProof(Record):
     """What proves the bounds of one level.
 
@@ -31,6 +34,7 @@ class LevelProof(Record):
         component: (S,) int64, the end component without reward of each state, −1 for none.
         inside: (S, A) bool, the actions that stay in it.
         stays: (S,) bool, where staying for ever is best.
+        tolerance: survivors may be worse than the best by this much more than the bounds.
     """
 
     low: Tensor
@@ -40,6 +44,11 @@ class LevelProof(Record):
     component: Tensor | None = None
     inside: Tensor | None = None
     stays: Tensor | None = None
+    tolerance: float = 0.0
+
+    def __repr__(self) -> str:
+        how = "multipliers that die out" if self.weights is not None else "end components"
+        return f"LevelProof(within {float(self.error.max()):.2g}, by {how})"
 
     @property
     def error(self) -> Tensor:
@@ -47,7 +56,7 @@ class LevelProof(Record):
         return torch.maximum(self.low, self.high)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PolicyCertificate(Certificate):
     """Values with bounds, a policy, and the objective at which each other action lost.
 
@@ -67,30 +76,33 @@ class PolicyCertificate(Certificate):
     lost_at: Tensor
     proofs: tuple[LevelProof, ...]
 
+    def __repr__(self) -> str:
+        return f"PolicyCertificate({self.mdp!r}, proofs {self.proofs!r})"
+
     def verify(self) -> bool:
         """Check the bounds, every elimination and the policy, in float64 with rounding bounded.
 
         Level by level, on the actions that the levels above left over: the value is within its
-        bound of the best one; and each action that lost there is worse than another by more than
-        the bounds allow. What it does not check is that survivors are equal: see `tie_status`.
+        bound of the best one; each action that lost there is worse than another by more than the
+        bounds allow; and none that survived is proved worse by more than the tolerance. That
+        survivors are equal it cannot check: see `tie_status`.
 
         Returns:
             Whether all of it holds.
         """
         depth = self.mdp.num_objectives
-        exists = self.mdp.allowed
-        if not bool(((self.lost_at >= 0) == exists).all()) or len(self.proofs) != depth:
-            return False
-        if not self._policy_survives(depth):
+        if not self._is_whole() or not self._policy_survives(depth):
             return False
         traps: list[Trap] = []
         for index, proof in enumerate(self.proofs):
             allowed = self.lost_at >= index
             level = self.mdp.level(index, self.value[:, :index], allowed)
-            level = level if proof.weights is not None else with_full_rows(level)
-            reward_error = carried_error(self.mdp, index, [p.error for p in self.proofs[:index]])
+            if proof.weights is None:
+                level = with_full_rows(level, self.mdp, index)
+            errors = [p.error for p in self.proofs[:index]]
+            reward_error = reward_errors(self.mdp, index, self.value, errors)
             checked = _CheckedLevel(level, self.value[:, index], proof, reward_error)
-            if not checked.is_bounded(traps) or not checked.losers_lose(self.lost_at == index):
+            if not checked.is_bounded(traps) or not checked.separates(self.lost_at == index):
                 return False
             trap = checked.trap(index)
             if trap is not None:
@@ -107,16 +119,40 @@ class PolicyCertificate(Certificate):
         kept = int((self.lost_at == depth).sum())
         gone = int((self.lost_at >= 0).sum()) - kept
         bounds = ", ".join(f"{float(p.error.max()):.2g}" for p in self.proofs)
+        given = max((p.tolerance for p in self.proofs), default=0.0)
         return (
             f"{gone} actions are proved worse at the objective at which they lost, {kept} are "
-            f"left; the values of the {depth} objectives are within {bounds} of the best that the "
-            f"actions left at each of them can do"
+            f"left, none of them proved worse by more than {given:.2g}; the values of the {depth} "
+            f"objectives are within {bounds} of the best that the actions left at each of them "
+            f"can do"
+        )
+
+    def _is_whole(self) -> bool:
+        """Check shapes, and that nothing is missing, out of range, or worth something at an end."""
+        mdp, live = self.mdp, self.mdp.allowed.any(1)
+        size = mdp.num_states
+        if (
+            self.value.shape != (size, mdp.num_objectives)
+            or self.policy.shape != (size,)
+            or self.lost_at.shape != mdp.allowed.shape
+            or len(self.proofs) != mdp.num_objectives
+        ):
+            return False
+        sized = all(b.shape in ((size,), (1,)) for p in self.proofs for b in (p.low, p.high))
+        in_range = (self.policy >= -1) & (self.policy < mdp.num_actions)
+        return (
+            sized
+            and bool(torch.isfinite(self.value).all())
+            and not bool(self.value[~live].any())
+            and bool((in_range & ((self.policy >= 0) == live)).all())
+            and bool(((self.lost_at >= 0) == mdp.allowed).all())
+            and bool((self.lost_at <= mdp.num_objectives).all())
         )
 
     def _policy_survives(self, depth: int) -> bool:
         live = self.mdp.allowed.any(1)
         chosen = self.lost_at.gather(1, self.policy.clamp(min=0)[:, None])[:, 0]
-        return bool(torch.where(live, chosen == depth, self.policy == -1).all())
+        return bool((~live | (chosen == depth)).all())
 
     def _leaves(self, trap: Trap) -> bool:
         mine = torch.zeros_like(self.mdp.allowed)
@@ -194,11 +230,10 @@ class _CheckedLevel:
         if not bool(inside.any()):
             return True
         states, actions = torch.nonzero(inside, as_tuple=True)
-        scale = float(self.level.reward[self.level.allowed].abs().max())
         reward = self.level.reward[states, actions].abs()
-        slack = 64 * 2.0**-52 * scale
-        if isinstance(self.reward_error, Tensor):
-            slack = slack + self.reward_error[states, actions]  # type: ignore[assignment]
+        slack: Tensor | float = self.reward_error
+        if isinstance(slack, Tensor):
+            slack = slack[states, actions]
         successor = self.level.successor[states, actions].long()
         moves = self.level.weight[states, actions] > 0
         same = (component[successor] == component[states][:, None]) | ~moves
@@ -236,14 +271,16 @@ class _CheckedLevel:
         choice = leaving_choice(trap, mine.cpu().numpy())
         return not bool(((choice == -2) & trap.states).any())
 
-    def losers_lose(self, lost: Tensor) -> bool:
-        """Check that another action is better than each one that lost here."""
+    def separates(self, lost: Tensor) -> bool:
+        """Check that another action is better than each that lost here, and than no other."""
         for start in range(0, self.level.num_states, BLOCK):
             rows = slice(start, start + BLOCK)
             q, radius = action_values(self.level, rows, self.value, self.error, self.reward_error)
             mine = self.level.allowed[rows]
             sure = (q - radius).masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
-            if not bool(((q + radius < sure) | ~lost[rows]).all()):
+            loses = q + radius < sure
+            close = q + radius >= sure - self.proof.tolerance * _ROUNDED
+            if not bool((torch.where(lost[rows], loses, close) | ~mine).all()):
                 return False
         return True
 

@@ -19,7 +19,7 @@ from coset.decisions.solvers.certificate import LevelProof, PolicyCertificate
 from coset.decisions.solvers.pair_problem import multiplies, with_full_rows
 from coset.decisions.solvers.scalar import LevelMethod, solve_level
 from coset.decisions.solvers.solution import MDPSolution, TieStatus
-from coset.decisions.solvers.ties import TieLedger, TieRule, carried_error, decide_ties
+from coset.decisions.solvers.ties import TieLedger, TieRule, decide_ties, reward_errors
 from coset.decisions.solvers.transience import transience
 from coset.decisions.solvers.undiscounted import LevelValues, solve_undiscounted
 
@@ -78,12 +78,12 @@ class _Level:
     graph: LevelValues | None = None
     weights: Tensor | None = None
 
-    def proof(self) -> LevelProof:
+    def proof(self, tolerance: float) -> LevelProof:
         """Return what proves the bounds, for the certificate."""
         if self.graph is None:
             error = self.error
             bound = error if isinstance(error, Tensor) else torch.tensor([error]).double()
-            return LevelProof(bound, bound, self.weights)
+            return LevelProof(bound, bound, self.weights, tolerance=tolerance)
         graph, device = self.graph, self.value.device
 
         def tensor(array: np.ndarray) -> Tensor:
@@ -96,6 +96,7 @@ class _Level:
             component=tensor(graph.component),
             inside=tensor(graph.inside),
             stays=tensor(graph.stays),
+            tolerance=tolerance,
         )
 
 
@@ -150,7 +151,9 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
     """Solve one level and drop the actions that lose there."""
     solved = _solve(mdp, index, options, progress)
     slack = 0.0 if options.slack is None else options.slack[index]
-    tolerance = _TIE_TOLERANCE * _scale(mdp, index, solved) if options.ties == "tol" else 0.0
+    # Where nothing dies out, a loss that is made again and again is not small.
+    tolerant = options.ties == "tol" and solved.graph is None
+    tolerance = _TIE_TOLERANCE * _scale(mdp, index, solved) if tolerant else 0.0
     decide_ties(
         mdp,
         index,
@@ -162,11 +165,14 @@ def _advance(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -
         progress.ledger,
         solved.equal,
     )
+    if solved.graph is not None and solved.graph.assumed.any():
+        assumed = torch.from_numpy(solved.graph.assumed).to(solved.value.device)
+        progress.ledger.tie_status[assumed, index] = int(TieStatus.ASSUMED)
     if options.ties == "strict":
         _refuse_assumed(progress.ledger.tie_status[:, index], index)
     progress.value[:, index] = solved.value
     progress.errors.append(solved.error)
-    progress.proofs.append(solved.proof())
+    progress.proofs.append(solved.proof(max(slack, tolerance)))
     error = solved.error
     progress.bounds.append(
         error if isinstance(error, float) else float(error.max()) if error.numel() else 0.0
@@ -200,7 +206,7 @@ def _refuse_assumed(status: Tensor, index: int) -> None:
 
 def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> _Level:
     level = mdp.level(index, progress.value[:, :index], progress.ledger.allowed)
-    reward_error = carried_error(mdp, index, progress.errors)
+    reward_error = reward_errors(mdp, index, progress.value, progress.errors)
     found = transience(level)
     if found.holds or multiplies(level):
         weights = found.throw().weights
@@ -219,7 +225,8 @@ def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> 
         error = _proved(solution.bounds, weights, found.factor)
         error = error + _carried(reward_error, weights, level.active, found.factor)
         return _Level(level, solution.value, error, reward_error, weights=weights)
-    return _solve_by_graph(level, index, reward_error, progress)
+    level = with_full_rows(level, mdp, index)
+    return _solve_by_graph(level, index, reward_error, options.tol, progress)
 
 
 def _proved(bounds: ValueBounds | None, weights: Tensor, factor: float) -> Tensor | float:
@@ -247,22 +254,31 @@ def _carried(
 
 
 def _solve_by_graph(
-    level: ScalarLevel, index: int, reward_error: Tensor | float, progress: _Progress
+    level: ScalarLevel,
+    index: int,
+    reward_error: Tensor | float,
+    tol: float,
+    progress: _Progress,
 ) -> _Level:
-    level = with_full_rows(level)
     shape = level.allowed.shape
     error = np.zeros(shape) if isinstance(reward_error, float) else reward_error.cpu().numpy()
     free = actions_free_of(progress.traps, (shape[0], shape[1]))
     graph = solve_undiscounted(level, error, free, index)
     progress.iterations += graph.iterations
-    if graph.num_assumed:
+    if graph.assumed.any():
         progress.advice.append(
-            f"objective {index + 1}: {graph.num_assumed} rewards within their error of 0 count as 0"
+            f"objective {index + 1}: rewards within their error of 0 count as 0 where one may stay "
+            f"for ever, at {int(graph.assumed.sum())} states: its bound holds if they are 0; "
+            f"method='exact' can tell"
         )
     bound = np.maximum(graph.low, graph.high)
-    if not np.isfinite(bound).all():
+    worst = float(bound.max(initial=0.0))
+    if not worst <= tol:
         progress.status = Status.STALLED
-        progress.advice.append(f"objective {index + 1}: its upper bound could not be proved")
+        progress.advice.append(
+            f"objective {index + 1}: the proved error is {worst:.3g}, asked for was {tol:.3g}; "
+            f"float64 can prove no less: raise tol, or use exact arithmetic"
+        )
     device = level.allowed.device
     return _Level(
         level=level,

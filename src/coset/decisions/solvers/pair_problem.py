@@ -8,14 +8,17 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse import linalg
+from torch import Tensor
 
 from coset.core.errors import NotConvergedError
 from coset.core.numerics import EPSILON
 from coset.decisions.processes.level import ScalarLevel
+from coset.decisions.processes.mdp import MDP
 
 __all__ = [
     "PairBounds",
     "PairProblem",
+    "UndiscountedLevel",
     "bounded",
     "full_mass",
     "multiplies",
@@ -30,7 +33,7 @@ _DIRECT_STATES = 5000
 _MAX_STEPS = 500
 # How often pairs are added to those whose longest lifetime proves the upper bound.
 _WIDENINGS = 12
-# A strict inequality is checked with this much more than it needs.
+# Bounds are checked again by other sums, and one of them strictly: this much more than needed.
 _MARGIN = 1.0 + 1e-6
 
 
@@ -137,34 +140,57 @@ class PairBounds:
     rounds: int
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class UndiscountedLevel(ScalarLevel):
+    """A level with what the sums of its weights would hide in their rounding.
+
+    Attributes:
+        leaks: (S, A) bool: some event has a multiplier < 1 and none has one > 1, so that mass is
+            lost, however little; ``None`` if no action does.
+    """
+
+    leaks: Tensor | None = None
+
+
 def full_mass(level: ScalarLevel) -> np.ndarray:
     """Tell which actions keep all mass: weights that sum to 1, up to rounding of their dtype.
 
     Args:
-        level: the problem.
+        level: the problem; an `UndiscountedLevel` knows of losses smaller than rounding.
 
     Returns:
         (S, A) bool.
     """
-    return ((level.row_sums() - 1).abs() <= _slack(level)).cpu().numpy()
+    full = (level.row_sums() - 1).abs() <= _slack(level)
+    leaks = level.leaks if isinstance(level, UndiscountedLevel) else None
+    return (full if leaks is None else full & ~leaks).cpu().numpy()
 
 
-def with_full_rows(level: ScalarLevel) -> ScalarLevel:
-    """Return the level with rows that sum to nearly 1 divided by their sum.
+def with_full_rows(level: ScalarLevel, mdp: MDP, index: int) -> UndiscountedLevel:
+    """Return the level, told which actions lose mass; float32 rows that lose none sum to 1.
 
     Args:
         level: the problem; weights in float32 miss 1 by so much that it matters where nothing
             ends.
+        mdp: the process that it is an objective of.
+        index: the objective.
 
     Returns:
-        The same level if its weights are float64, else one in float64.
+        The level, with weights in float64.
     """
+    gamma = mdp.entry(index, index)
+    leaks = None
+    if bool((gamma < 1).any()):
+        happens = mdp.probability > 0
+        leaks = (happens & (gamma < 1)).any(-1) & ~(happens & (gamma > 1)).any(-1)
+    arrays = level.successor, level.weight, level.reward, level.allowed
+    found = UndiscountedLevel(*arrays, scale=level.scale, leaks=leaks)
     if level.weight.dtype == torch.float64:
-        return level
+        return found
     weight = level.weight.double() * level.scale
     total = weight.sum(-1, keepdim=True)
-    full = torch.from_numpy(full_mass(level)).to(total.device)[..., None]
-    return replace(level, weight=torch.where(full, weight / total, weight), scale=1.0)
+    full = torch.from_numpy(full_mass(found)).to(total.device)[..., None]
+    return replace(found, weight=torch.where(full, weight / total, weight), scale=1.0)
 
 
 def multiplies(level: ScalarLevel) -> bool:
@@ -231,7 +257,13 @@ def _solve(problem: PairProblem, policy: np.ndarray, right: np.ndarray) -> np.nd
         found = _solve_iteratively(system, right)
         if found is not None:
             return found
-    factors = linalg.splu(sparse.csc_matrix(system))
+    try:
+        factors = linalg.splu(sparse.csc_matrix(system))
+    except RuntimeError as error:
+        raise NotConvergedError(
+            "the equations of a policy must be solvable in float64; they are singular there, since "
+            "what ends the process is less likely than its rounding; solve it with method='exact'"
+        ) from error
     solution = factors.solve(right)
     # One refinement leaves the residual at rounding, which the bounds are made of.
     return np.asarray(solution + factors.solve(right - system @ solution))
@@ -308,7 +340,7 @@ def bounded(problem: PairProblem, value: np.ndarray, policy: np.ndarray, rounds:
     slack = problem.error + problem.rounding(value)
     steps = lifetime - problem.matrix[policy] @ lifetime
     shortfall = np.maximum(0.0, slack[policy] - gain[policy])
-    low = float((shortfall / steps).max(initial=0.0)) if (steps > 0).all() else np.inf
+    low = float((shortfall / steps).max(initial=0.0)) * _MARGIN if (steps > 0).all() else np.inf
     high, longest = _upper(problem, gain + slack, lifetime, policy)
     return PairBounds(value, policy, lifetime, longest, low, high, rounds)
 
@@ -326,7 +358,7 @@ def _upper(
         start = np.searchsorted(np.flatnonzero(near), policy)
         try:
             longest, _, _ = pair_policy_iteration(ones, start)
-        except (NotConvergedError, RuntimeError):
+        except NotConvergedError:
             break
         if not (np.isfinite(longest).all() and (longest >= 0.5).all()):
             break

@@ -21,7 +21,7 @@ __all__ = ["ExactPolicyCertificate"]
 _ZERO = Fraction(0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExactPolicyCertificate(Certificate):
     """Exact values, a policy, and where each other action lost.
 
@@ -39,6 +39,9 @@ class ExactPolicyCertificate(Certificate):
     policy: Tensor
     lost_at: Tensor
 
+    def __repr__(self) -> str:
+        return f"ExactPolicyCertificate({self.mdp!r})"
+
     def verify(self) -> bool:
         """Check optimality in exact arithmetic, without solving anything.
 
@@ -51,19 +54,28 @@ class ExactPolicyCertificate(Certificate):
         """
         exists = [[bool(action) for action in state] for state in self.mdp.events]
         lost = self.lost_at.tolist()
-        depth = self.mdp.num_objectives
+        size, width, depth = self.mdp.num_states, self.mdp.num_actions, self.mdp.num_objectives
+        if (
+            self.lost_at.shape != (size, width)
+            or self.policy.shape != (size,)
+            or [len(row) for row in self.value] != [depth] * size
+        ):
+            return False
         shown = all(
             (lost[s][a] >= 0) == here and lost[s][a] <= depth
             for s, row in enumerate(exists)
             for a, here in enumerate(row)
         )
-        if not shown or len(self.value) != self.mdp.num_states:
+        if not shown:
             return False
-        value = [[Fraction(x) for x in row] for row in self.value]
+        try:
+            value = [[Fraction(x) for x in row] for row in self.value]
+        except (ValueError, ZeroDivisionError):  # no number is written there
+            return False
         policy = self.policy.tolist()
         for s, row in enumerate(exists):
             if any(row):
-                if policy[s] < 0 or lost[s][policy[s]] != depth:
+                if not 0 <= policy[s] < width or lost[s][policy[s]] != depth:
                     return False
             elif policy[s] != -1 or any(value[s]):
                 return False

@@ -171,7 +171,7 @@ def _warm(pairs: RationalPairs, policy: list[int]) -> list[int]:
     )
     try:
         _, found, _ = pair_policy_iteration(problem, np.array(policy))
-    except (CosetError, RuntimeError):  # floats could not evaluate a policy: begin as given
+    except CosetError:  # floats could not evaluate a policy: begin as given
         return policy
     return [int(p) for p in found]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast, get_args
+
+from torch import Tensor
 
 from coset.core.errors import ConfigError, DomainError, DtypeError, ShapeError
 from coset.decisions.processes.mdp import MDP
@@ -39,6 +42,10 @@ def solve(
     In floating point every value has a proved bound. An action loses if it is proved worse; what
     is closer than the bounds is a tie, proved or assumed (`tie_status`), and a wrong call there
     costs at most the bound at this objective but any amount at the next.
+
+    The multiplier of an event has a positive diagonal, or is 0: else what follows the event counts
+    for one objective and not for one above it, and what is best then is not what is best now. Such
+    a process is solved all the same, for policies that stay best at every state; `advice` says so.
 
     Args:
         mdp: the process; a `RationalMDP` is solved exactly.
@@ -94,11 +101,40 @@ def solve(
     if isinstance(mdp, RationalMDP) or "exact" in (method, ties):
         if slacks is not None:
             raise ConfigError("slack is for floating point; an exact solution keeps exact ties")
-        return solve_exact(mdp if isinstance(mdp, RationalMDP) else RationalMDP.from_mdp(mdp))
+        exact = mdp if isinstance(mdp, RationalMDP) else RationalMDP.from_mdp(mdp)
+        return _advised(mdp, solve_exact(exact))
     rule = cast(Literal["tol", "strict"], ties)
     options = SolveOptions(cast(LevelMethod, method), float(tol), max_iter, rule, slacks)
-    solution = solve_lexicographic(mdp, options)
+    solution = _advised(mdp, solve_lexicographic(mdp, options))
     return solution.throw() if throw else solution
+
+
+def _advised(mdp: MDP | RationalMDP, solution: MDPSolution) -> MDPSolution:
+    """Say it where an event ends some objectives and not those below."""
+    if not _ends_some(mdp):
+        return solution
+    more = (
+        "some event ends an objective (multiplier 0) and not all: the policy is best among those "
+        "that stay best at every state; from a start, one that forgets that objective after the "
+        "event may be better"
+    )
+    return replace(solution, advice="; ".join(filter(None, (solution.advice, more))))
+
+
+def _ends_some(mdp: MDP | RationalMDP) -> bool:
+    """Tell whether some multiplier is neither 0 nor has a positive diagonal."""
+    if isinstance(mdp, RationalMDP):
+        return any(
+            any(map(any, event.multiplier))
+            and not all(row[i] for i, row in enumerate(event.multiplier))
+            for event in mdp.all_events()
+        )
+    gamma = mdp.multiplier
+    if not isinstance(gamma, Tensor) or gamma.ndim < 4:
+        return False
+    diagonal = gamma if gamma.ndim == 4 else gamma.diagonal(dim1=-2, dim2=-1)
+    some = (diagonal == 0).any(-1) & (gamma != 0).flatten(3).any(-1)
+    return bool(some.any()) and bool((some & (mdp.probability > 0)).any())
 
 
 def _checked(

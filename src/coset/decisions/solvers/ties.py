@@ -14,7 +14,7 @@ from coset.decisions.processes.mdp import MDP
 from coset.decisions.solvers.solution import TieStatus
 from coset.decisions.solvers.transience import spread
 
-__all__ = ["TieLedger", "TieRule", "action_values", "carried_error", "decide_ties"]
+__all__ = ["TieLedger", "TieRule", "action_values", "decide_ties", "reward_errors"]
 
 
 @dataclass(frozen=True)
@@ -163,18 +163,26 @@ def action_values(
     return reward + moved, radius
 
 
-def carried_error(mdp: MDP, index: int, errors: Sequence[Tensor | float]) -> Tensor | float:
-    """Return how far the reward of a level may be off: Σ_k P Σ_{j<i} |Γ_ij| error_j(s').
+def reward_errors(
+    mdp: MDP, index: int, value: Tensor, errors: Sequence[Tensor | float]
+) -> Tensor | float:
+    """Return how far the reward of a level may be off: Σ_k P Σ_{j<i} |Γ_ij| error_j(s'), rounded.
+
+    The rounding is that of a sum whose terms may cancel: (K + 4) u Σ_k P (|r_i| + Σ |Γ_ij V_j|).
 
     Args:
         mdp: the process.
         index: i.
+        value: (S, ≥ i) float64, V_0 … V_{i−1}.
         errors: for each level above a bound on its value's error, (S,) or one number.
 
     Returns:
-        (S, A) float64, or 0 if nothing is carried over.
+        (S, A) float64, or 0 if rewards are stored numbers and nothing is carried over.
     """
+    rounding = (mdp.num_successors + 4) * EPSILON["float64"]
     total: Tensor | float = 0.0
+    if mdp.reward.shape[2] > 1:
+        total = rounding * _mixed_size(mdp, index)
     for j, error in enumerate(errors):
         cross = mdp.entry(index, j)
         if not bool((cross != 0).any()):
@@ -184,12 +192,23 @@ def carried_error(mdp: MDP, index: int, errors: Sequence[Tensor | float]) -> Ten
             weight = weight * cross.abs()
         live = mdp.allowed.any(1)
         spread_out = error if isinstance(error, Tensor) and error.numel() > 1 else float(error)
-        vector = torch.where(live, spread_out, 0.0).double()
+        vector = torch.where(live, spread_out + rounding * value[:, j].abs(), 0.0).double()
         nothing = torch.zeros((), dtype=torch.float64, device=live.device)
         reward = nothing.expand(mdp.allowed.shape)
         part = ScalarLevel(mdp.successor, weight, reward, mdp.allowed, scale)
         total = total + spread(part, vector)
     return total
+
+
+def _mixed_size(mdp: MDP, index: int) -> Tensor:
+    """Return Σ_k P |r_i|, (S, A); 0 where one event is sure, and its reward the sum."""
+    size = torch.empty(mdp.allowed.shape, dtype=torch.float64, device=mdp.allowed.device)
+    for start in range(0, mdp.num_states, BLOCK):
+        rows = slice(start, start + BLOCK)
+        chance = mdp.probability[rows].double()
+        sums = (chance * mdp.reward[rows, ..., index].abs()).sum(-1)
+        size[rows] = torch.where((chance == 1).any(-1), 0.0, sums)
+    return size
 
 
 def _free_of_error(

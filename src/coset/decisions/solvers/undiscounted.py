@@ -24,9 +24,6 @@ from coset.decisions.solvers.pair_problem import (
 
 __all__ = ["LevelValues", "solve_undiscounted", "stayable"]
 
-# A reward that is 0 up to rounding, relative to the largest of the level, counts as 0.
-_ZERO = 64 * 2.0**-52
-
 
 @dataclass(frozen=True, eq=False)
 class LevelValues:
@@ -40,7 +37,7 @@ class LevelValues:
         component: (S,) int64: the zero-reward end component of each state, −1 outside of all.
         inside: (S, A) bool: the actions that stay in the component of their state.
         stays: (S,) bool: it is best never to leave the component.
-        num_assumed: rewards within their error of 0 that were taken as 0.
+        assumed: (S,) bool: states where a reward within its error of 0 was taken as 0.
         iterations: policy evaluations.
     """
 
@@ -51,7 +48,7 @@ class LevelValues:
     component: np.ndarray
     inside: np.ndarray
     stays: np.ndarray
-    num_assumed: int
+    assumed: np.ndarray
     iterations: int
 
 
@@ -84,8 +81,7 @@ def solve_undiscounted(
     problem, states = pairs_of_level(level, error)
     if not len(states):
         return _nothing(level)
-    tiny = problem.error + _ZERO * np.abs(problem.reward).max(initial=0.0)
-    zero = problem.full & (np.abs(problem.reward) <= tiny)
+    zero = problem.full & (np.abs(problem.reward) <= problem.error)
     parts = maximal_end_components(problem.state, problem.matrix, zero)
     stay = stayable(
         problem.state, parts, free.reshape(len(free), level.allowed.numel())[:, problem.origin]
@@ -95,7 +91,8 @@ def solve_undiscounted(
     start = _ending(quotient, node, states, level, number)
     value, policy, rounds = pair_policy_iteration(quotient, start)
     proved = bounded(quotient, value, policy, int(rounds))
-    assumed = int((zero & parts.inside & (problem.reward != 0)).sum())
+    assumed = np.zeros(level.num_states, dtype=bool)
+    assumed[states[problem.state[parts.inside & (problem.reward != 0)]]] = True
     return _spread(level, problem, parts, quotient, node, states, proved, assumed)
 
 
@@ -124,7 +121,8 @@ def _nothing(level: ScalarLevel) -> LevelValues:
     none = np.full(size, -1, dtype=np.int64)
     inside = np.zeros((size, level.num_actions), dtype=bool)
     flat = np.zeros(size)
-    return LevelValues(flat, none, flat, flat, none, inside, np.zeros(size, dtype=bool), 0, 0)
+    nowhere = np.zeros(size, dtype=bool)
+    return LevelValues(flat, none, flat, flat, none, inside, nowhere, nowhere, 0)
 
 
 def _collapse(
@@ -231,7 +229,7 @@ def _spread(
     node: np.ndarray,
     states: np.ndarray,
     proved: PairBounds,
-    assumed: int,
+    assumed: np.ndarray,
 ) -> LevelValues:
     """Bring the solution of the quotient back to the states of the level."""
     found = _nothing(level)
