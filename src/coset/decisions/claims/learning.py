@@ -29,12 +29,13 @@ def _steps(row: dict[str, Any]) -> float:
 
 @claim(
     "decisions.C13",
-    title="lexicographic Q-learning reaches the exact optimum",
+    title="lexicographic Q-learning ends at the exact optimum, in the median",
     statement="""On the slippery cliff, with safety first and then few steps, the greedy policy of
-        tabular lexicographic Q-learning never falls after any of the checkpoints, and after
-        4,000,000 steps the median over seeds of its expected steps, evaluated exactly, is that of
-        the proved optimum (64.7092 for ten cells of cliff). No policy that never falls and always
-        arrives is quicker than the optimum at any checkpoint.""",
+        tabular lexicographic Q-learning never falls after 4,000,000 steps, and the median over
+        seeds of its expected steps, evaluated exactly, is that of the proved optimum (64.7092 for
+        ten cells of cliff). No policy that never falls and always arrives is quicker than the
+        optimum at any checkpoint. (We first stated that none falls at any checkpoint: one of 15
+        seeds does after 50,000 steps.)""",
     hypotheses="""slack 0.01 at the first level; all levels bootstrap at one action; learning rate
         (1 + 0.05 n)^−0.75; a random action with probability 0.3; uniform restarts; at least three
         seeds""",
@@ -52,17 +53,20 @@ def _steps(row: dict[str, Any]) -> float:
         "a policy beats the optimum": changed_rows(
             lambda row: _last(row) and row["seed"] == 0, expected_steps=64.7
         ),
-        "one checkpoint falls": changed_rows(
-            lambda row: row["num_steps"] < 4_000_000 and row["seed"] == 1, danger_chance=0.01
+        "a policy beats the optimum on the way": changed_rows(
+            lambda row: row["num_steps"] < 4_000_000 and row["seed"] == 1,
+            expected_steps=64.7,
+            goal_chance=1.0,
         ),
     },
 )
 def C13(rows: Rows) -> ClaimResult:
-    """Judge decisions.C13: the median after the last checkpoint, and that nobody beats or falls."""
+    """Judge decisions.C13: nobody falls in the end, the median is optimal, nobody beats it."""
     table = [row for row in rows if row["kind"] == "policy"]
     most = max((row["num_steps"] for row in table), default=0)
     final = [row for row in table if row["num_steps"] == most]
-    unsafe = [row for row in table if row["danger_chance"] > ROUNDING]
+    unsafe = [row for row in final if row["danger_chance"] > ROUNDING]
+    early = sum(row["danger_chance"] > ROUNDING for row in table) - len(unsafe)
     arriving = [row for row in table if row["goal_chance"] > 1 - ROUNDING]
     quicker = [row for row in arriving if _steps(row) < row["optimal_steps"] - ROUNDING]
     excess = [_steps(row) - row["optimal_steps"] for row in final]
@@ -77,8 +81,9 @@ def C13(rows: Rows) -> ClaimResult:
         detail=(
             f"after {most:,} steps the median of {len(final)} seeds needs "
             f"{_median(final):.4f} steps, the optimum {_optimum(final):.4f}; {right} seeds have an "
-            f"optimal action in every state; {len(unsafe)} of {len(table)} policies can fall, "
-            f"{len(quicker)} are quicker than the optimum"
+            f"optimal action in every state; {len(unsafe)} can fall, and {early} of the "
+            f"{len(table) - len(final)} policies before; {len(quicker)} are quicker than the "
+            f"optimum"
         ),
         sample_size=len(table),
         counterexample=None if holds or not broken else broken[0],
