@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from coset.core.errors import DomainError, FileFormatError
+from coset.core.errors import DomainError, DtypeError, FileFormatError
 from coset.decisions.envs.toy_text import from_toy_text
 from coset.decisions.processes.mdp import MDP
-from coset.decisions.processes.mdp_file import NamedMDP, read_mdp, write_mdp
+from coset.decisions.processes.mdp_file import read_mdp, write_mdp
 from coset.decisions.processes.mdp_json import mdp_from_json
+from coset.decisions.processes.named_mdp import NamedMDP
 from coset.decisions.processes.objectives import objectives
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mdps"
@@ -113,7 +114,7 @@ def test_every_example_is_read_and_comes_back(path, tmp_path):
     named = read_mdp(path)
     for suffix in ("json", "npz"):
         copied = tmp_path / f"copy.{suffix}"
-        write_mdp(copied, named)
+        write_mdp(named, copied)
         back = read_mdp(copied)
         same(named.mdp, back.mdp)
         assert (back.states, back.actions, back.objectives, back.start, back.name) == (
@@ -136,7 +137,7 @@ def test_the_hazard_survives_in_exact_numbers():
 def test_a_lake_as_json_has_thirds(tmp_path):
     lake = from_toy_text(gymnasium.make("FrozenLake-v1"))
     mdp = objectives(lake, "goal,steps@0.99")
-    write_mdp(tmp_path / "lake.json", NamedMDP.of(mdp, "lake"))
+    write_mdp(NamedMDP.of(mdp, "lake"), str(tmp_path / "lake.json"))
     back = read_mdp(tmp_path / "lake.json")
     same(mdp, back.mdp)
     assert {o.probability for o in back.outcomes} == {Fraction(1, 3), Fraction(2, 3)}
@@ -244,7 +245,9 @@ def test_missing_large_and_foreign_files(tmp_path, monkeypatch):
     with pytest.raises(FileFormatError, match=r"ending in .json or .npz; given .*x.csv"):
         read_mdp(tmp_path / "x.csv")
     with pytest.raises(FileFormatError, match=r"written to .json or .npz"):
-        write_mdp(tmp_path / "x.csv", mdp_from_json(GOOD))
+        write_mdp(mdp_from_json(GOOD), tmp_path / "x.csv")
+    with pytest.raises(DtypeError, match="must be an MDP or NamedMDP; given"):
+        write_mdp(tmp_path / "x.npz", mdp_from_json(GOOD))
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xff"}')
     with pytest.raises(FileFormatError, match="UTF-8 text; byte 7"):
         read_mdp(tmp_path / "latin.json")

@@ -19,7 +19,7 @@ from coset.core.errors import (
 from coset.decisions.commands.explain import explain
 from coset.decisions.commands.process import PLAIN, ProcessOptions, open_process, place_of
 from coset.decisions.commands.solve import solve
-from coset.decisions.processes.mdp_file import NamedMDP, ordered, read_mdp, write_mdp
+from coset.decisions.processes.mdp_file import read_mdp, write_mdp
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mdps"
 GOAL_FIRST = ProcessOptions(objectives="goal,steps")
@@ -148,10 +148,10 @@ def test_the_order_of_a_file_can_be_changed(capsys):
 
 def test_dropping_objectives_keeps_their_multipliers(tmp_path):
     named = read_mdp(EXAMPLES / "no_optimum.json")  # multipliers (1, .9)
-    second = ordered(named, ["second"])
+    second = named.with_objectives(["second"])
     assert second.mdp.num_objectives == 1
     assert float(second.mdp.entry(0, 0)[0, 0, 0]) == 0.9
-    corner = ordered(read_mdp(EXAMPLES / "corner.json"), ["first"])
+    corner = read_mdp(EXAMPLES / "corner.json").with_objectives(["first"])
     assert corner.mdp.num_objectives == 1
     assert float(corner.mdp.entry(0, 0)[0, 0, 0]) == 0.5
     assert len(corner.outcomes[0].multiplier) == 1
@@ -205,7 +205,7 @@ def test_the_policy_is_written_as_arrays(tmp_path, capsys):
 
 def test_an_npz_file_is_solved_too(tmp_path, capsys):
     problem = open_process("FrozenLake-v1", ProcessOptions(objectives="goal,steps"))
-    write_mdp(tmp_path / "lake.npz", NamedMDP.of(problem.named.mdp))
+    write_mdp(problem.named.mdp, tmp_path / "lake.npz")
     for exact in (False, True):
         assert solve(str(tmp_path / "lake.npz"), exact=exact, json=True) == 0
         report = told(capsys)

@@ -51,9 +51,11 @@ from coset.decisions.processes.mdp import (
     MDP,
 )
 from coset.decisions.processes.mdp_file import (
-    NamedMDP,
     read_mdp,
     write_mdp,
+)
+from coset.decisions.processes.named_mdp import (
+    NamedMDP,
 )
 from coset.decisions.processes.objectives import (
     objectives,

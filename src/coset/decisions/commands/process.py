@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import gymnasium
 
     from coset.decisions.envs.toy_text import ToyText
-    from coset.decisions.processes.mdp_file import NamedMDP
+    from coset.decisions.processes.named_mdp import NamedMDP
     from coset.decisions.processes.rational import RationalMDP
 
 __all__ = ["PLAIN", "Problem", "ProcessOptions", "open_process", "place_of"]
@@ -124,7 +124,7 @@ def open_process(process: str, options: ProcessOptions) -> Problem:
 
 
 def _open_file(path: Path, options: ProcessOptions) -> Problem:
-    from coset.decisions.processes.mdp_file import ordered, read_mdp
+    from coset.decisions.processes.mdp_file import read_mdp
 
     plain = ProcessOptions(objectives=options.objectives)
     if options != plain:
@@ -136,12 +136,12 @@ def _open_file(path: Path, options: ProcessOptions) -> Problem:
     if options.objectives is None:
         return Problem(named)
     names = [name.strip() for name in options.objectives.split(",") if name.strip()]
-    return Problem(ordered(named, names))
+    return Problem(named.with_objectives(names))
 
 
 def _open_environment(name: str, options: ProcessOptions) -> Problem:
     from coset.decisions.envs.toy_text import from_toy_text
-    from coset.decisions.processes.mdp_file import NamedMDP
+    from coset.decisions.processes.named_mdp import NamedMDP
     from coset.decisions.processes.objectives import objectives, parse_objectives
 
     names = "reward" if options.objectives is None else options.objectives

@@ -45,8 +45,8 @@ from coset.decisions.processes.mdp_fields import (
     read_names,
     show,
 )
-from coset.decisions.processes.mdp_file import NamedMDP
 from coset.decisions.processes.mdp_outcomes import Outcome, outcome_arrays, outcomes_of
+from coset.decisions.processes.named_mdp import NamedMDP
 
 __all__ = ["FORMAT", "MAX_FILE_BYTES", "mdp_from_json", "read", "write"]
 

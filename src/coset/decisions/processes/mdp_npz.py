@@ -18,7 +18,7 @@ import numpy as np
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import write_atomic
 from coset.decisions.processes.mdp import MDP
-from coset.decisions.processes.mdp_file import NamedMDP
+from coset.decisions.processes.named_mdp import NamedMDP
 
 __all__ = ["MAX_BYTES", "read", "write"]
 
