@@ -28,15 +28,15 @@ def lake_maps(rows: Rows, folders: Sequence[Path]) -> Figure:
         folders: not used.
 
     Returns:
-        The figure: in each cell all best actions, the color deeper where the value is higher; for
+        The figure: in each cell all best actions, darker where it is better to be; for
         priorities what is left after the first, and then after the second.
     """
     panels = [
         ("goal > steps", 1, "goal first:\nchance to arrive"),
-        ("goal > steps", 2, "then steps:\nexpected steps"),
+        ("goal > steps", 2, "then steps:\nfew of them"),
         ("goal@0.9", 1, "scalar, γ = .9:\ndiscounted goal"),
-        ("safety > goal@0.99", 1, "safety first:\nchance of a hole"),
-        ("safety > goal@0.99", 2, "then the goal:\ndiscounted chance"),
+        ("safety > goal@0.99", 1, "safety first:\nchance to stay dry"),
+        ("safety > goal@0.99", 2, "then the goal:\ndiscounted goal"),
         ("goal@0.99", 1, "scalar, γ = .99:\ndiscounted goal"),
     ]
     return _lake(rows, "4x4", panels, columns=3, width=1.9)
@@ -54,7 +54,7 @@ def lake_maps_large(rows: Rows, folders: Sequence[Path]) -> Figure:
     """
     panels = [
         ("goal > steps", 1, "goal first: chance to arrive"),
-        ("goal > steps", 2, "then steps: expected steps"),
+        ("goal > steps", 2, "then steps: few of them"),
         ("goal@0.9", 1, "scalar, γ = .9: discounted goal"),
     ]
     return _lake(rows, "8x8", panels, columns=1, width=4.6)
@@ -77,6 +77,7 @@ def _lake(
             axes.set_title(title, fontsize=11)
         for axes in places[len(shown) :]:
             axes.set_axis_off()
+        figure.supxlabel("darker is better; arrows: all best actions", fontsize=11)
     return figure
 
 
