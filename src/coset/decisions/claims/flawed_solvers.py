@@ -52,7 +52,7 @@ def _changed(mdp: RationalMDP, change: Callable[[RationalEvent], RationalEvent])
 
 
 def off_diagonals_ignored(mdp: RationalMDP) -> Policy:
-    """Treat the objectives as processes of their own: Γ_kj = 0 for j < k (N1).
+    """Treat the objectives as processes of their own: Γ_kj = 0 for j < k.
 
     Args:
         mdp: the process.
@@ -92,7 +92,7 @@ def _backup(mdp: RationalMDP, value: Sequence[Sequence[float]]) -> list[list[lis
 
 
 def lexmax_in_each_sweep(mdp: RationalMDP) -> Policy:
-    """Iterate V ← lexmax Q of all objectives together: ties break before values settle (N2).
+    """Iterate V ← lexmax Q of all objectives together: ties break before values settle.
 
     Args:
         mdp: the process.
@@ -145,7 +145,7 @@ def _levels(
 
 
 def equality_of_floats(mdp: RationalMDP) -> Policy:
-    """Call it a tie if floats are equal, whatever their error (N3).
+    """Call it a tie if floats are equal, whatever their error.
 
     Args:
         mdp: the process.
@@ -157,7 +157,7 @@ def equality_of_floats(mdp: RationalMDP) -> Policy:
 
 
 def slack_at_each_level(mdp: RationalMDP) -> Policy:
-    """Keep what is worse by at most 0.2 (N5).
+    """Keep what is worse by at most 0.2.
 
     Args:
         mdp: the process.
@@ -169,7 +169,7 @@ def slack_at_each_level(mdp: RationalMDP) -> Policy:
 
 
 def greedy_sets_intersected(mdp: RationalMDP) -> Policy:
-    """Optimize each level over all actions, and intersect the greedy sets afterwards (N4).
+    """Optimize each level over all actions, and intersect the greedy sets afterwards.
 
     Args:
         mdp: the process.
@@ -267,10 +267,10 @@ def _safely(solver: Callable[[RationalMDP], Policy]) -> Callable[[RationalMDP], 
 
 
 FLAWED: dict[str, Callable[[RationalMDP], Policy]] = {
-    "objectives without what couples them (N1)": _safely(off_diagonals_ignored),
-    "lexmax inside each sweep (N2)": lexmax_in_each_sweep,
-    "ties by equality of floats (N3)": equality_of_floats,
-    "greedy sets of all actions, intersected (N4)": greedy_sets_intersected,
-    "slack of 0.2 at each level (N5)": slack_at_each_level,
+    "objectives without what couples them": _safely(off_diagonals_ignored),
+    "lexmax inside each sweep": lexmax_in_each_sweep,
+    "ties by equality of floats": equality_of_floats,
+    "greedy sets of all actions, intersected": greedy_sets_intersected,
+    "slack of 0.2 at each level": slack_at_each_level,
     "ties broken by the next reward alone": next_reward_ignored,
 }

@@ -265,8 +265,8 @@ def _least_danger(mdp: RationalMDP) -> tuple[tuple[Worth, ...], tuple[Policy, ..
     kind="exhaustive",
     expected="holds",
     mutants={
-        "iterated from −1 (N7)": _iterated_from(-1.0),
-        "linear systems on policies that stay (N7)": _solved_for_first_policy,
+        "iterated from −1": _iterated_from(-1.0),
+        "linear systems on policies that stay": _solved_for_first_policy,
         "one action of each tie": _one_action_each,
     },
     near_misses=lambda: [(_exposed(),)],
