@@ -110,7 +110,7 @@ def C14(
     generator: torch.Generator,
 ) -> ClaimResult:
     """Judge decisions.C14: count the misses, and compare with a binomial of probability δ."""
-    from scipy.stats import binom
+    from scipy.stats import binom, binomtest
 
     num_runs = _NUM_RUNS[preset]
     misses, first, widest = 0, None, 0.0
@@ -126,6 +126,7 @@ def C14(
             first = first or {"root": root, "curve": curve, "slope": slope, "seed": seed}
     limit = int(binom.isf(1e-6, num_runs, _DELTA))
     held = (num_runs - misses) / num_runs
+    ends = binomtest(misses, num_runs).proportion_ci(1 - 1e-6)
     return ClaimResult(
         holds=misses <= limit and widest <= 1 + 1e-9,
         measured=misses / num_runs,
@@ -133,7 +134,7 @@ def C14(
         detail=f"{misses} of {num_runs:,} intervals miss; at δ = {_DELTA} more than {limit} would "
         f"be a chance of 1e-6",
         sample_size=num_runs,
-        interval=(misses / num_runs, misses / num_runs),
+        interval=(float(ends.low), float(ends.high)),
         false_alarm=1e-6,
         counterexample=None if misses <= limit else first,
         evidence={"coverage": held, "delta": _DELTA},
