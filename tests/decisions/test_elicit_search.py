@@ -7,7 +7,9 @@ import math
 import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,9 +153,13 @@ def test_a_denominator_is_a_positive_integer(bound):
 
 
 def test_an_oracle_answers_minus_one_zero_or_one():
-    for answer in (2, True, None, "1"):
-        with pytest.raises((DomainError, DtypeError)):
+    # A truth value of NumPy or torch is no number: "False" would pass for "indifferent".
+    truths = (True, np.bool_(False), torch.tensor(False))
+    for answer in (2, None, "1", math.nan, 0.5, np.array([1, 1]), *truths):
+        with pytest.raises(DomainError, match="an oracle must answer"):
             Interview(lambda p, q, a=answer: a).ask(BEST, WORST)
+    for answer in (1, 1.0, Fraction(1), np.int8(1), np.float32(1), torch.tensor(1)):
+        assert Interview(lambda p, q, a=answer: a).ask(BEST, WORST) == 1
     with pytest.raises(DomainError, match="noisy oracle"):
         Interview(lambda p, q: 0, noisy=True).ask(BEST, WORST)
     with pytest.raises(DtypeError, match="function of two lotteries"):
@@ -270,5 +276,11 @@ def test_the_simplest_fraction_has_the_least_denominator(low, width):
 
 
 def test_an_empty_interval_has_no_fraction():
-    with pytest.raises(DomainError, match="low must be"):
-        simplest_between(1, 0)
+    for low, high in ((1, 0), (math.nan, 1), (0, math.inf), ("x", 1)):
+        with pytest.raises(DomainError, match="must be"):
+            simplest_between(low, high)
+
+
+def test_a_search_prints_its_result_not_its_steps():
+    assert repr(stern_brocot(about(Fraction(2, 7)), 10)) == "Found(2/7, 8 answers)"
+    assert len(repr(bisect(about(Fraction(9, 7)), 1e-12))) < 80

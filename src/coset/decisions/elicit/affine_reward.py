@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from coset.core.errors import DomainError
 from coset.core.results import Status
 from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.memorylessness import MemorylessnessWitness
@@ -63,6 +64,14 @@ class AffineReward(ExactRecord):
         object.__setattr__(self, "trace", steps)
         object.__setattr__(self, "status", Status(self.status))
 
+    def __repr__(self) -> str:
+        sure = f"intervals with δ = {self.delta:g}" if self.delta else "intervals"
+        how = "exact" if self.exact else sure
+        return (
+            f"AffineReward({len(self.events):,} events, {how}, {self.num_queries:,} questions, "
+            f"{self.structure():.100}, {self.status})"
+        )
+
     @property
     def events(self) -> tuple[str, ...]:
         """The events, in the order in which they were asked about."""
@@ -92,11 +101,11 @@ class AffineReward(ExactRecord):
         return AffineModel(self.reward, self.multiplier)
 
     def common_multiplier(self) -> Interval | None:
-        """Return the discounts γ that every event that is not terminal may share.
+        """Return the multipliers γ that every event that is not terminal may share.
 
         Returns:
             The common part of their intervals; ``None`` if it is empty, so that no constant
-            discount fits. It contains 1 exactly if an additive reward fits.
+            multiplier fits. It contains 1 exactly if an additive reward fits.
 
         Claims: decisions.C6, decisions.C6c.
         """
@@ -109,8 +118,13 @@ class AffineReward(ExactRecord):
         """Say in a few words which class of reward the numbers need.
 
         Returns:
-            "additive: …", "discounted by …", "affine: …" or what contradicts them.
+            "additive: …", "discounted by …", "growing by …" (γ > 1), "affine: …", or what shows
+            that there is none.
         """
+        if self.witness is not None:
+            return f"not memoryless: {self.witness.explain()}"
+        if self.terminal_events == self.events:
+            return "every event is terminal: no multiplier is needed"
         if self.reversing_events:
             return f"not memoryless: {', '.join(self.reversing_events)} reverses preferences"
         shared = self.common_multiplier()
@@ -118,10 +132,13 @@ class AffineReward(ExactRecord):
             return "affine: the multipliers differ between events"
         if shared == (1, 1):
             return "additive: every multiplier is 1"
+        if shared[0] > 1:
+            kind = "growing"  # what comes later counts more
+        else:
+            kind = "discounted" if shared[1] < 1 else "additive or discounted"
         if shared[0] == shared[1]:
-            return f"discounted by {shared[0]}"
+            return f"{kind} by {shared[0]}"
         ends = f"one multiplier in [{float(shared[0]):.6g}, {float(shared[1]):.6g}] fits all"
-        kind = "additive or discounted" if shared[0] <= 1 <= shared[1] else "discounted"
         return f"{kind}: {ends}"
 
     def sample(self, *, generator: torch.Generator | None = None) -> Sample:
@@ -131,9 +148,20 @@ class AffineReward(ExactRecord):
             generator: source of randomness.
 
         Returns:
-            (reward, multiplier), event → number. An infinite end is taken at the other one.
+            (reward, multiplier), event → number.
+
+        Raises:
+            DomainError: if an interval is infinite: nothing is uniform on it.
         """
         import torch
+
+        for event in self.events:
+            for low, high in (self.reward_interval[event], self.multiplier_interval[event]):
+                if not (math.isfinite(low) and math.isfinite(high)):
+                    raise DomainError(
+                        f"the intervals must be finite to draw from; one of {event!r} is "
+                        f"[{float(low):.6g}, {float(high):.6g}]; ask more questions about it"
+                    )
 
         drawn = iter(
             torch.rand(2 * len(self.events), generator=generator, dtype=torch.float64).tolist()
@@ -145,7 +173,4 @@ class AffineReward(ExactRecord):
 
 def _within(interval: Any, share: float) -> float:
     low, high = (float(end) for end in interval)
-    if not math.isfinite(low) or not math.isfinite(high):
-        ends = [end for end in (low, high) if math.isfinite(end)]
-        return ends[0] if ends else 0.0
     return low + share * (high - low)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,11 +10,12 @@ from coset.core.errors import DomainError, DtypeError
 from coset.core.results import Status
 from coset.decisions.elicit.affine_reward import AffineReward
 from coset.decisions.elicit.interview import Future, Interview, as_future
+from coset.decisions.elicit.limits import check_distinct
 from coset.decisions.elicit.memorylessness import MemorylessnessWitness, find_reversal
 from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import ratio
 from coset.decisions.elicit.search import Found
-from coset.decisions.elicit.trisection import noisy_sign
+from coset.decisions.elicit.trisection import sure_sign
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def affine(
         DomainError: if events repeat or are missing, the reference pair is not strictly ordered,
             arguments contradict each other, or the oracle answers something else than −1, 0, +1.
         ResolutionError: if a number exceeds 2^64 units: the pair does not count beside the event.
+        NotConvergedError: if noisy answers about the reference pair ran out.
 
     Complexity: about 1 + log₂(1/tol) exact answers a number; O((σ/tol)² log(1/δ)) noisy ones.
 
@@ -127,17 +128,10 @@ def check_events(events: Sequence[str]) -> list[str]:
         DomainError: if there is none, or one is named twice.
         DtypeError: if they are not strings in a sequence.
     """
-    if isinstance(events, str):
-        raise DtypeError(f"events must be a list of names; given the text {events!r}")
-    names = list(events)
-    if not names:
-        raise DomainError("there must be at least one event; given none")
+    names = check_distinct("event", events)
     for name in names:
         if not isinstance(name, str):
-            raise DtypeError(f"an event is a string; given {name!r}")
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise DomainError(f"each event is named once; {name!r} is given twice")
+            raise DtypeError(f"an event is a string; given {name!r:.60}")
     return names
 
 
@@ -171,6 +165,7 @@ def reference_pair(
     Raises:
         DomainError: if the answers do not order it strictly, or order it the other way.
         DtypeError: if it is neither a pair nor a name.
+        NotConvergedError: if noisy answers ran out.
     """
     if isinstance(reference, str):
         one, other = as_future(reference), _END
@@ -178,12 +173,10 @@ def reference_pair(
         one, other = as_future(reference[0]), as_future(reference[1])
     else:
         raise DtypeError(
-            f"the reference must be a pair of futures or the name of an event; given {reference!r}"
+            f"the reference must be a pair of futures in a tuple, or the name of an event; given "
+            f"{reference!r:.60}"
         )
-    if interview.noisy:
-        answer = noisy_sign(interview.repeatedly(one, other), share, max_queries)
-    else:
-        answer = interview.ask(one, other)
+    answer = sure_sign(interview, one, other, share, max_queries)
     if answer == 0 or (answer < 0 and not isinstance(reference, str)):
         verdict = "as good as" if answer == 0 else "worse than"
         raise DomainError(

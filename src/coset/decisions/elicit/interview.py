@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from coset.core.errors import DomainError, DtypeError
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle
@@ -11,7 +12,7 @@ from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, O
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Future", "Interview", "as_future"]
+__all__ = ["Future", "Interview", "as_future", "check_answer"]
 
 # What may stand for a lottery over futures: an event, several events in order, ε as ().
 Future = Lottery | EventSequence | str | Sequence[str]
@@ -52,6 +53,31 @@ def as_future(given: Future) -> Lottery:
     raise DtypeError(
         f"a future is a lottery, an event sequence or the name of an event; given {given!r}"
     )
+
+
+def check_answer(answer: Any, first: Lottery, second: Lottery) -> int:
+    """Return an oracle's answer as an integer.
+
+    Args:
+        answer: +1, 0 or −1, as a number of any kind. A truth value is refused: "False" would pass
+            for "indifferent".
+        first: the lotteries that were shown, for the message.
+        second: the other one.
+
+    Returns:
+        +1, 0 or −1.
+
+    Raises:
+        DomainError: if it is anything else.
+    """
+    # Scalars of NumPy and torch, their truth values too, become Python's.
+    value = answer.item() if getattr(answer, "shape", None) == () else answer
+    if type(value) not in (int, float, Fraction) or value not in (-1, 0, 1):
+        raise DomainError(
+            f"an oracle must answer +1 (the first), −1 (the second) or 0 (indifferent); it "
+            f"answered {answer!r:.60} to {first} or {second}"
+        )
+    return int(value)
 
 
 class Interview:
@@ -137,19 +163,15 @@ class Interview:
 
     def _put(self, first: Lottery, second: Lottery) -> int:
         swapped = self._generator is not None and self._coin()
-        answer = self._oracle(second, first) if swapped else self._oracle(first, second)
+        shown = (second, first) if swapped else (first, second)
+        answer = check_answer(self._oracle(*shown), *shown)
         self.num_queries += 1
-        if isinstance(answer, bool) or answer not in (-1, 0, 1):
-            raise DomainError(
-                f"an oracle must answer +1 (the first), −1 (the second) or 0 (indifferent); it "
-                f"answered {answer!r} to {first} or {second}"
-            )
         if self._noisy and answer == 0:
             raise DomainError(
                 f"a noisy oracle must answer +1 or −1; it answered 0 to {first} or {second}; leave "
                 f"delta out if answers are exact, or toss a coin where it is indifferent"
             )
-        return -int(answer) if swapped else int(answer)
+        return -answer if swapped else answer
 
     def _coin(self) -> bool:
         if not self._coins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,14 +17,17 @@ _MAX_STEPS = 48
 
 @dataclass(frozen=True, eq=False)
 class MemorylessnessWitness(Witness):
-    """Two lotteries whose order differs from the order after an event: A5 fails.
+    """Two lotteries whose order differs from their strict order after an event: A5 fails.
+
+    After a terminal event all lotteries are indifferent, whatever they were before; so the order
+    after the event must be strict, or it would prove nothing.
 
     Attributes:
-        event: e, an event that is not terminal.
+        event: e, which is not terminal.
         first: the weights of p, as (events, weight) pairs with weights as text.
         second: those of q.
         plain: how p and q compare: +1, 0 or −1.
-        after: how e∘p and e∘q compare, another number.
+        after: how e∘p and e∘q compare: +1 or −1, not as p and q do.
 
     Claims: decisions.C5.
     """
@@ -48,10 +50,14 @@ class MemorylessnessWitness(Witness):
             model: an oracle.
 
         Returns:
-            Whether the answers still differ.
+            Whether one lottery is still preferred after the event, and not so without it.
         """
         p, q = self.lotteries
-        return model(p, q) != model(p.prepend(self.event), q.prepend(self.event))
+        after = model(p.prepend(self.event), q.prepend(self.event))
+        return after != 0 and model(p, q) != after
+
+    def __repr__(self) -> str:
+        return f"MemorylessnessWitness({self.explain():.120})"
 
     def explain(self) -> str:
         """Return the two questions and their answers in words.
@@ -97,7 +103,7 @@ def find_reversal(
         max_steps: halvings, two questions each.
 
     Returns:
-        The witness; ``None`` if none was found, which proves memorylessness for no other pair.
+        The witness; ``None`` if none was found, which proves nothing.
 
     Complexity: log₂ of one over the interval of t.
 
@@ -111,29 +117,26 @@ def find_reversal(
         True
     """
     (a, b), (c, d) = unit, other
-
-    def turned(low: Fraction, high: Fraction) -> MemorylessnessWitness | None:
-        for _ in range(max_steps):
-            t = (low + high) / 2
-            p, q = mix(t, a, d), mix(t, b, c)
-            plain = interview.ask(p, q)
-            after = interview.ask(p.prepend(event), q.prepend(event))
-            if plain != after:
-                return MemorylessnessWitness(event, _write(p), _write(q), plain, after)
-            if plain == 0:
-                return None
-            low, high = (low, t) if plain > 0 else (t, high)
-        return None
-
-    return _at_the_ends(interview, event, (unit, other)) or turned(Fraction(0), Fraction(1))
-
-
-def _at_the_ends(
-    interview: Interview, event: str, pairs: tuple[tuple[Lottery, Lottery], ...]
-) -> MemorylessnessWitness | None:
-    ask: Callable[[Lottery, Lottery], int] = interview.ask
-    for p, q in pairs:
-        plain, after = ask(p, q), ask(p.prepend(event), q.prepend(event))
-        if plain != after:
-            return MemorylessnessWitness(event, _write(p), _write(q), plain, after)
+    for p, q in (unit, other):
+        _, witness = _compared(interview, event, p, q)
+        if witness is not None:
+            return witness
+    low, high = Fraction(0), Fraction(1)
+    for _ in range(max_steps):
+        t = (low + high) / 2
+        plain, witness = _compared(interview, event, mix(t, a, d), mix(t, b, c))
+        if witness is not None or plain == 0:
+            return witness
+        low, high = (low, t) if plain > 0 else (t, high)
     return None
+
+
+def _compared(
+    interview: Interview, event: str, p: Lottery, q: Lottery
+) -> tuple[int, MemorylessnessWitness | None]:
+    """Return how p and q compare, and the witness that they are if it is."""
+    plain = interview.ask(p, q)
+    after = interview.ask(p.prepend(event), q.prepend(event))
+    if after in (0, plain):
+        return plain, None
+    return plain, MemorylessnessWitness(event, _write(p), _write(q), plain, after)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from coset.core.errors import DomainError, DtypeError
+from coset.core.errors import DomainError
 from coset.core.results import Status
 from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.interview import Interview
+from coset.decisions.elicit.limits import check_distinct
 from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import gamble, ratio
 from coset.decisions.elicit.search import Found
-from coset.decisions.elicit.trisection import noisy_sign
+from coset.decisions.elicit.trisection import sure_sign
 from coset.decisions.preferences.lottery import Lottery, Number, Oracle
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from coset.decisions.preferences.models import LinearUtility
 
-__all__ = ["ElicitedUtility", "check_outcomes", "utility"]
+__all__ = ["ElicitedUtility", "utility"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,14 @@ class ElicitedUtility(ExactRecord):
         object.__setattr__(self, "utility", numbers(dict(self.utility)))
         object.__setattr__(self, "interval", numbers(dict(self.interval)))
         object.__setattr__(self, "status", Status(self.status))
+
+    def __repr__(self) -> str:
+        sure = f"intervals with δ = {self.delta:g}" if self.delta else "intervals"
+        how = "exact" if self.exact else sure
+        return (
+            f"ElicitedUtility({len(self.utility):,} outcomes from {self.worst!r:.30} = 0 to "
+            f"{self.best!r:.30} = 1, {how}, {self.num_queries:,} questions, {self.status})"
+        )
 
     @property
     def outcomes(self) -> tuple[Any, ...]:
@@ -107,6 +115,7 @@ def utility(
         DomainError: if outcomes repeat or are missing, the reference is not strictly ordered,
             answers are not transitive where that shows, or arguments contradict each other.
         ResolutionError: if an outcome is further away than 2^64 units of the reference.
+        NotConvergedError: if noisy answers about the reference ran out.
 
     Complexity: about 1 + log₂(1/tol) exact answers an outcome.
 
@@ -119,7 +128,7 @@ def utility(
         >>> found.utility["tea"], found.best, found.worst, found.exact
         (Fraction(22, 71), 'coffee', 'water', True)
     """
-    listed = check_outcomes(outcomes)
+    listed = check_distinct("outcome", outcomes)
     search = choose_search(tol, delta, max_denominator, link, max_queries, len(listed) + 1)
     interview = Interview(oracle, noisy=delta is not None, generator=generator)
     if reference is None:
@@ -149,33 +158,6 @@ def utility(
     )
 
 
-def check_outcomes(outcomes: Sequence[Hashable]) -> list[Any]:
-    """Return outcomes as a list.
-
-    Args:
-        outcomes: distinct hashable things, at least one.
-
-    Returns:
-        The list.
-
-    Raises:
-        DomainError: if there is none, or one is named twice.
-        DtypeError: if one is not hashable, or text is given for a list.
-    """
-    if isinstance(outcomes, str):
-        raise DtypeError(f"outcomes must be a list; given the text {outcomes!r}")
-    listed = list(outcomes)
-    if not listed:
-        raise DomainError("there must be at least one outcome; given none")
-    try:
-        repeated = [o for o, times in Counter(listed).items() if times > 1]
-    except TypeError as error:
-        raise DtypeError(f"outcomes must be hashable: {error}; use names or tuples") from error
-    if repeated:
-        raise DomainError(f"each outcome is named once; {repeated[0]!r} is given twice")
-    return listed
-
-
 def _extremes(interview: Interview, outcomes: list[Any]) -> tuple[Any, Any]:
     best = worst = outcomes[0]
     for outcome in outcomes[1:]:
@@ -193,21 +175,19 @@ def _checked_reference(
     delta: float | None,
     max_queries: int | None,
 ) -> tuple[Any, Any]:
-    unknown = [o for o in reference if o not in outcomes]
-    if len(reference) != 2 or unknown:
-        raise DomainError(f"the reference names two of the outcomes; given {reference!r}")
+    pair = isinstance(reference, tuple | list) and len(reference) == 2
+    if not pair or any(o not in outcomes for o in reference):
+        raise DomainError(
+            f"the reference names two of the outcomes, (better, worse); given {reference!r:.60}"
+        )
     better, worse = (Lottery.sure(o) for o in reference)
-    if delta is None:
-        answer = interview.ask(better, worse)
-    else:
-        ask = interview.repeatedly(better, worse)
-        answer = noisy_sign(ask, delta / (len(outcomes) + 1), max_queries)
-    if answer <= 0:
+    share = (delta or 0.0) / (len(outcomes) + 1)
+    if sure_sign(interview, better, worse, share, max_queries) <= 0:
         raise DomainError(
             f"the first of the reference must be better than the second; the answers do not say "
             f"so of {reference[0]!r} and {reference[1]!r}; choose another pair"
         )
-    return reference
+    return reference[0], reference[1]
 
 
 def _find(

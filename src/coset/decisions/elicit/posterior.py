@@ -33,7 +33,7 @@ _SHARE = 0.25
 Array = NDArray[np.float64]
 
 
-@dataclass
+@dataclass(repr=False)
 class _Posterior:
     """Weights on a grid of switch points × slopes, and the answers that made them."""
 

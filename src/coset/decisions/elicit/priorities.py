@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from coset.core.errors import DomainError
 from coset.decisions.elicit.exact_record import ExactRecord, numbers
 from coset.decisions.elicit.interview import Interview
-from coset.decisions.elicit.outcomes import check_outcomes
+from coset.decisions.elicit.limits import check_count, check_distinct
 from coset.decisions.elicit.search import SternBrocotWalk
 from coset.decisions.errors import PreferenceContradictionError, ResolutionError
 from coset.decisions.preferences.lottery import Lottery, Oracle
@@ -54,6 +53,12 @@ class LexicographicElicitation(ExactRecord):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "utility", numbers(dict(self.utility)))
+
+    def __repr__(self) -> str:
+        return (
+            f"LexicographicElicitation({len(self.utility):,} outcomes, {self.level} levels, "
+            f"denominators up to {self.resolution:,}, {self.num_queries:,} questions)"
+        )
 
     @property
     def outcomes(self) -> tuple[Any, ...]:
@@ -100,7 +105,7 @@ def lexicographic(
         ResolutionError: if no resolution is given, if a ratio turns out to lie strictly between
             fractions of denominator ≤ D (its error would drown the next level), or if questions run
             out.
-        DomainError: if outcomes repeat or are missing.
+        DomainError: if outcomes repeat or are missing, or a setting is out of range.
         PreferenceContradictionError: if answers contradict every lexicographic utility where that
             shows; not every contradiction does.
 
@@ -115,22 +120,22 @@ def lexicographic(
         >>> found.level, {o: tuple(map(str, u)) for o, u in found.utility.items()}
         (2, {'dead': ('0', '0'), 'poor': ('1', '-1'), 'rich': ('1', '0')})
     """
-    listed = check_outcomes(outcomes)
+    listed = check_distinct("outcome", outcomes)
     if resolution is None:
         raise ResolutionError(
             "a lower level shows only where the levels above tie exactly, so that their ratios "
             "must be found exactly; give resolution=D, a bound on the denominators of all ratios"
         )
-    if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
-        raise DomainError(f"resolution must be an integer ≥ 1; given {resolution!r}")
-    order = DifferenceOrder(Interview(oracle), listed, max_queries)
+    largest = check_count("resolution", resolution)
+    limit = None if max_queries is None else check_count("max_queries", max_queries)
+    order = DifferenceOrder(Interview(oracle), listed, limit)
 
     def coefficient(v: Direction, unit: Direction) -> Fraction:
-        return exact_coefficient(order, v, unit, resolution)
+        return exact_coefficient(order, v, unit, largest)
 
     levels = recover_levels(order, coefficient, progress)
     values = {o: tuple(level[i] for level in levels) for i, o in enumerate(listed)}
-    return LexicographicElicitation(values, len(levels), resolution, order.num_queries)
+    return LexicographicElicitation(values, len(levels), largest, order.num_queries)
 
 
 def recover_levels(
@@ -287,7 +292,8 @@ def exact_coefficient(
     answer = above(middle)
     a = walk.high if answer > 0 else walk.low
     margin = Fraction(1, 4 * resolution**4)
-    outside = above(a - margin) < 0 or above(a + margin) > 0
+    # At a itself the level is silent, but at a ± margin it must speak: 0 is no answer there.
+    outside = above(a - margin) <= 0 or above(a + margin) >= 0
     if outside and a in (0, 1):
         raise PreferenceContradictionError(
             f"the answers must come from a lexicographic utility; they put a difference both "

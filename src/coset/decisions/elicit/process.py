@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, RangeError, ShapeError
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
+from coset.decisions.elicit.events import check_events
+from coset.decisions.preferences.models import EventModel
 from coset.decisions.processes.mdp import MDP
-
-if TYPE_CHECKING:
-    from coset.decisions.preferences.models import EventModel
 
 __all__ = ["event_process"]
 
@@ -43,7 +42,8 @@ def event_process(
         The process, with as many objectives as the model has levels.
 
     Raises:
-        DomainError: if the model lacks an event, or as `MDP`.
+        DomainError: if the model lacks an event, a name is given twice, or as `MDP`.
+        DtypeError: if the model is none, or `event` does not hold integers.
         RangeError: if `event` holds no place in `names` where the probability is positive.
         ShapeError: if `event` has another shape than `successor`.
 
@@ -63,19 +63,28 @@ def event_process(
         >>> process.expected_reward(0)[0].tolist()
         [-1.0, 5.0]
     """
+    if not isinstance(model, EventModel):
+        raise DtypeError(
+            f"model must be an AffineModel or a LexicographicModel; given "
+            f"{type(model).__name__}; of something elicited take .model()"
+        )
+    names = check_events(names)
     unknown = [name for name in names if name not in model.events]
-    if unknown or not names:
+    if unknown:
         raise DomainError(
-            f"names lists events of the model, at least one; "
-            f"{f'{unknown[0]!r} is not among' if unknown else 'none is given of'} "
+            f"names must list events of the model; {unknown[0]!r} is not among "
             f"{', '.join(model.events)}"
         )
-    event, probability = torch.as_tensor(event), torch.as_tensor(probability)
-    if event.shape != torch.as_tensor(successor).shape or event.shape != probability.shape:
+    event, successor, probability = (
+        _tensor(name, x)
+        for name, x in (("event", event), ("successor", successor), ("probability", probability))
+    )
+    if event.dtype == torch.bool or event.is_floating_point() or event.is_complex():
+        raise DtypeError(f"event must hold integers, places in names; given {event.dtype}")
+    if event.shape != successor.shape or event.shape != probability.shape:
         raise ShapeError(
             f"event must have the shape of successor and probability, (S, A, K); given "
-            f"{tuple(event.shape)}, {tuple(torch.as_tensor(successor).shape)} and "
-            f"{tuple(probability.shape)}"
+            f"{tuple(event.shape)}, {tuple(successor.shape)} and {tuple(probability.shape)}"
         )
     wrong = ((event < 0) | (event >= len(names))) & (probability > 0)
     if bool(wrong.any()):
@@ -95,6 +104,13 @@ def event_process(
         mask=mask,
         terminal=terminal,
     )
+
+
+def _tensor(name: str, values: Any) -> Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"{name} must be a tensor (S, A, K) of numbers: {error}") from error
 
 
 def _floats(values: Any) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.core.results import Record
 from coset.decisions.elicit.affine_reward import AffineReward
+from coset.decisions.elicit.limits import check_count
 
 if TYPE_CHECKING:
     from coset.decisions.processes.mdp import MDP
@@ -27,14 +28,21 @@ class ActionChances(Record):
         chance: float64 (S, A), the share of samples in which the action is in the tie set.
         alone: float64 (S, A), the share in which it is the only optimal one.
         num_samples: how many times the process was solved.
-        num_failed: samples that could not be solved (values that do not exist); they count in
-            neither share.
+        num_failed: samples that could not be solved (values that do not exist, or multipliers
+            below 0, which no memoryless person has); they count in neither share.
     """
 
     chance: Tensor
     alone: Tensor
     num_samples: int
     num_failed: int = 0
+
+    def __repr__(self) -> str:
+        states, actions = self.chance.shape
+        return (
+            f"ActionChances({states:,} states, {actions:,} actions, {len(self.undecided):,} states "
+            f"undecided in {self.num_samples:,} samples, {self.num_failed:,} failed)"
+        )
 
     @property
     def policy(self) -> Tensor:
@@ -75,14 +83,14 @@ def action_chances(
         The shares.
 
     Raises:
-        DomainError: if there is no sample, or none could be solved.
+        DomainError: if there is no sample, none could be solved, or an interval is infinite.
         ShapeError: if `build` makes processes of different sizes.
-        NotConvergedError: never; what cannot be solved is counted as failed.
 
     Complexity: num_samples solves.
     """
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-        raise DomainError(f"num_samples must be an integer ≥ 1; given {num_samples!r}")
+    num_samples = check_count("num_samples", num_samples)
+    if not isinstance(found, AffineReward):
+        raise DtypeError(f"found must be an AffineReward; given {type(found).__name__}")
     if not callable(build):
         raise DtypeError(f"build must be a function to an MDP; given {type(build).__name__}")
     solve = _default_solver() if solver is None else solver
@@ -118,4 +126,9 @@ def _solved(solve: Callable[..., Any], process: Any) -> Tensor | None:
         ties: Tensor = solve(process).tie_set
     except (NotConvergedError, NoOptimalPolicyError):
         return None
+    except DomainError:
+        # Noisy intervals of m = 0 reach below 0; any other mistake is the caller's.
+        if getattr(process, "has_negative_multiplier", False):
+            return None
+        raise
     return ties

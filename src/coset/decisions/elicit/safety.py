@@ -52,6 +52,9 @@ class SafetyThreshold(ExactRecord):
         object.__setattr__(self, "probability", numbers(self.probability))
         object.__setattr__(self, "ratio", numbers(self.ratio))
 
+    def __repr__(self) -> str:
+        return f"SafetyThreshold({self.explain()}; {self.num_queries:,} questions)"
+
     def explain(self) -> str:
         """Return the finding in words."""
         if self.flips and self.ratio[0] == -math.inf:
@@ -153,7 +156,7 @@ class SafetyFirstReward(ExactRecord):
         affine: rewards and multipliers of the other events, counted while safe.
         threshold: event → what the test of safety found, for all events.
         resolution: K, chances down to 2^−K were offered.
-        num_queries: questions asked in all.
+        num_queries: questions asked in all, each once; parts that share a question count it each.
 
     Claims: decisions.C7.
     """
@@ -163,6 +166,12 @@ class SafetyFirstReward(ExactRecord):
     threshold: Mapping[str, SafetyThreshold]
     resolution: int
     num_queries: int
+
+    def __repr__(self) -> str:
+        return (
+            f"SafetyFirstReward({len(self.unsafe):,} of {len(self.threshold):,} events unsafe at "
+            f"2^−{self.resolution}, {self.num_queries:,} questions; {self.affine.structure():.100})"
+        )
 
     def model(self) -> LexicographicModel:
         """Return the lexicographic model, level 1 safety and level 2 reward, an oracle itself.
@@ -229,11 +238,12 @@ def safety_first(
         (('cliff',), '99/100', True)
     """
     names = check_events(events)
-    better, worse = reference_pair(Interview(oracle), reference)
+    interview = Interview(oracle)  # one notebook, so that no question is asked twice
+    better, worse = reference_pair(interview, reference)
     threshold: dict[str, SafetyThreshold] = {}
     for event in names:
         sure = Lottery.sure(EventSequence((event,)))
-        threshold[event] = safety_threshold(oracle, better, worse, sure, resolution, tol=0.5)
+        threshold[event] = safety_threshold(interview.ask, better, worse, sure, resolution, tol=0.5)
         if progress is not None:
             progress(len(threshold), 3 * len(names))
     unsafe = tuple(e for e in names if not threshold[e].flips)
@@ -249,7 +259,7 @@ def safety_first(
             progress(len(names) + done, len(names) + total)
 
     found = affine(
-        oracle,
+        interview.ask,
         safe,
         (better, worse),
         tol,
@@ -258,5 +268,4 @@ def safety_first(
         terminal=[e for e in terminal if e in safe],
         progress=later,
     )
-    asked = sum(t.num_queries for t in threshold.values()) + found.num_queries
-    return SafetyFirstReward(unsafe, found, threshold, resolution, asked)
+    return SafetyFirstReward(unsafe, found, threshold, resolution, interview.num_queries)

@@ -11,6 +11,7 @@ from coset.core.errors import DomainError
 from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.elicit.question import Question
 from coset.decisions.errors import ResolutionError
+from coset.decisions.preferences.exact_numbers import exact_number
 from coset.decisions.preferences.lottery import Number
 
 __all__ = [
@@ -46,6 +47,11 @@ class Found:
     exact: bool
     converged: bool
     trace: tuple[tuple[int, Number, Number], ...] = ()
+
+    def __repr__(self) -> str:
+        known = f"{self.low}" if self.exact else f"{float(self.low):.9g} … {float(self.high):.9g}"
+        short = "" if self.converged else ", not as short as asked for"
+        return f"Found({known:.60}, {self.num_queries:,} answers{short})"
 
     @property
     def estimate(self) -> Number:
@@ -310,11 +316,15 @@ def simplest_between(low: Number, high: Number) -> Fraction:
     """Return the fraction of least denominator in a closed interval.
 
     Args:
-        low: a finite number.
-        high: a finite number ≥ low.
+        low: a finite number, or one as text.
+        high: another, ≥ low.
 
     Returns:
         The fraction, nearest to 0 among those of least denominator.
+
+    Raises:
+        DomainError: if low > high, or one is not finite.
+        DtypeError: if one is no number.
 
     Examples:
         >>> simplest_between(Fraction(31, 100), Fraction(34, 100))
@@ -322,7 +332,7 @@ def simplest_between(low: Number, high: Number) -> Fraction:
         >>> simplest_between(-0.26, -0.2)
         Fraction(-1, 4)
     """
-    low, high = Fraction(low), Fraction(high)
+    low, high = exact_number(low, "low"), exact_number(high, "high")
     if low > high:
         raise DomainError(f"low must be ≤ high; given {low} and {high}")
     if low <= 0 <= high:

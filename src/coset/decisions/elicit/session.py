@@ -10,6 +10,7 @@ from typing import Any
 
 from coset.core.errors import FileFormatError
 from coset.core.files import dump_json, storage_errors, write_atomic
+from coset.decisions.elicit.interview import check_answer
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle
 
 __all__ = ["Session"]
@@ -34,7 +35,8 @@ class Session:
         num_asked: answers given since.
 
     Raises:
-        FileFormatError: if the file is none of this kind; names the line.
+        FileFormatError: if the file is none of this kind, or two of its answers contradict each
+            other; names the line.
 
     Examples:
         >>> session = Session(lambda p, q: 1)
@@ -59,7 +61,7 @@ class Session:
             return self._answers[one, other]
         if (other, one) in self._answers:
             return -self._answers[other, one]
-        answer = int(self._oracle(first, second))
+        answer = check_answer(self._oracle(first, second), first, second)
         self._answers[one, other] = answer
         self.num_asked += 1
         line = {"first": json.loads(one), "second": json.loads(other), "answer": answer}
@@ -77,20 +79,28 @@ class Session:
                 )
             content = path.read_bytes()
         try:
-            lines = content.decode("utf-8").splitlines()
+            # Only "\n" ends a line: names may hold the other ends of lines that Unicode has.
+            lines = content.decode("utf-8").removesuffix("\n").split("\n")
         except UnicodeDecodeError as error:
             raise FileFormatError(
                 f"{path} must be UTF-8 text; byte {error.start} is not"
             ) from error
-        if not lines or _parsed(path, 1, lines[0]) != _HEADER:
+        if _parsed(path, 1, lines[0]) != _HEADER:
             raise FileFormatError(
                 f"{path}, line 1, must be {json.dumps(_HEADER)}; it is no file of answers: choose "
                 f"another --session"
             )
         for number, line in enumerate(lines[1:], 2):
             record = _parsed(path, number, line)
-            key = _checked(path, number, record)
-            self._answers[key] = record["answer"]
+            one, other = _checked(path, number, record)
+            answer = record["answer"]
+            before = self._answers.get((one, other), -self._answers.get((other, one), -answer))
+            if answer != before:
+                raise FileFormatError(
+                    f"{path}, line {number}, must not contradict an earlier line; it answers the "
+                    f"same question with {answer} instead of {before}: delete one of the lines"
+                )
+            self._answers[one, other] = answer
             self._lines.append(dump_json(record, indent=None))
 
 
@@ -107,16 +117,29 @@ def _outcome(outcome: Any) -> Any:
 def _parsed(path: Path, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise FileFormatError(
-            f"{path}, line {number}, must be a JSON object; column {error.colno}: {error.msg}"
+            f"{path}, line {number}, must be a JSON object; {error!s:.80}"
         ) from error
 
 
+def _is_lottery(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(x, list) and len(x) == 2 and isinstance(x[1], str) for x in value)
+        and all(isinstance(name, str) for x in value for name in _names(x[0]))
+    )
+
+
+def _names(outcome: Any) -> list[Any]:
+    return outcome if isinstance(outcome, list) else [outcome]
+
+
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "first": (lambda x: isinstance(x, list) and len(x) > 0, "a list of [outcome, weight]"),
-    "second": (lambda x: isinstance(x, list) and len(x) > 0, "a list of [outcome, weight]"),
-    "answer": (lambda x: x in (-1, 0, 1) and isinstance(x, int), "−1, 0 or 1"),
+    "first": (_is_lottery, "a list of [outcome, weight]"),
+    "second": (_is_lottery, "a list of [outcome, weight]"),
+    "answer": (lambda x: type(x) is int and x in (-1, 0, 1), "−1, 0 or 1"),
 }
 
 

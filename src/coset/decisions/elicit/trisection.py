@@ -12,15 +12,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from coset.core.errors import NotConvergedError
+from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_count, check_share
 from coset.decisions.elicit.question import Question
 from coset.decisions.elicit.search import Found, is_short
-from coset.decisions.preferences.lottery import Number
+from coset.decisions.preferences.lottery import Lottery, Number
 
 __all__ = [
     "MAX_NOISY_QUERIES",
     "log_e_value",
     "noisy_sign",
+    "sure_sign",
     "trisect",
 ]
 
@@ -99,6 +102,42 @@ def noisy_sign(ask: Callable[[], int], delta: float, max_queries: int | None = N
         if answer:
             return answer
     return 0
+
+
+def sure_sign(
+    interview: Interview,
+    first: Lottery,
+    second: Lottery,
+    delta: float,
+    max_queries: int | None = None,
+) -> int:
+    """Compare two lotteries: by one exact answer, or by as many noisy ones as it takes.
+
+    Args:
+        interview: whom to ask.
+        first: a lottery.
+        second: another; equal ones are indifferent without a question.
+        delta: for noisy answers, the probability of a wrong decision.
+        max_queries: the most noisy answers.
+
+    Returns:
+        +1, −1 or 0.
+
+    Raises:
+        NotConvergedError: if noisy answers ran out.
+    """
+    if first == second:
+        return 0
+    if not interview.noisy:
+        return interview.ask(first, second)
+    sign = noisy_sign(interview.repeatedly(first, second), delta, max_queries)
+    if sign == 0:
+        raise NotConvergedError(
+            f"noisy answers must tell which of {first} and {second} is better; they did not within "
+            f"{max_queries or MAX_NOISY_QUERIES:,} questions; choose a pair that differs more, or "
+            f"allow more"
+        )
+    return sign
 
 
 def trisect(

@@ -27,6 +27,8 @@ def chance_text(weight: Any) -> str:
     Examples:
         >>> [chance_text(Fraction(*x)) for x in ((3, 4), (1, 3), (1, 2**30), (999, 1000))]
         ['75 %', '1/3 (33.3 %)', '1 in 1,073,741,824', '99.9 %']
+        >>> chance_text(1 - Fraction(3, 2**30))  # never "100 %"
+        'all but about 1 in 357,913,941'
     """
     share = Fraction(weight)
     percent = 100 * share
@@ -36,8 +38,10 @@ def chance_text(weight: Any) -> str:
         return f"{share} ({float(percent):.3g} %)"
     if share.numerator == 1:
         return f"1 in {share.denominator:,}"
-    if (1 - share).numerator == 1:
-        return f"all but 1 in {share.denominator:,}"
+    if share > Fraction(999, 1000):
+        return f"all but {chance_text(1 - share)}"
+    if share < Fraction(1, 1000):
+        return f"about 1 in {round(1 / share):,}"
     return f"about {float(percent):.6g} %"
 
 
