@@ -186,6 +186,14 @@ def test_wrong_use_is_refused(person, tmp_path):
         elicit(NAMES, simulate=person, kind="safety", check="coin")
     with pytest.raises(DomainError, match="tol"):
         elicit(NAMES, simulate=person, tol=0)
+    with pytest.raises(ConfigError, match="--resolution is for"):
+        elicit(NAMES, simulate=person, resolution=9)
+    with pytest.raises(ConfigError, match="give --resolution instead"):
+        elicit(NAMES, simulate=person, kind="lexicographic", max_denominator=9)
+    with pytest.raises(DomainError, match="resolution must be an integer ≥ 1"):
+        elicit(("tea", "water"), kind="lexicographic", resolution=0)
+    with pytest.raises(FileFormatError, match='must hold "utility" for --kind utility'):
+        elicit(simulate=person, kind="utility")
 
 
 @pytest.mark.parametrize(
@@ -227,6 +235,7 @@ def test_bad_answers_and_words_name_the_line(tmp_path):
 
 
 HEADER = '{"format": "coset elicitation", "version": 1}\n'
+ANSWER = '{"first": [["%s", "1"]], "second": [["%s", "1"]], "answer": 1}\n'
 
 
 @pytest.mark.parametrize(
@@ -238,6 +247,10 @@ HEADER = '{"format": "coset elicitation", "version": 1}\n'
         (HEADER + "{}\n", "line 2, must have the fields"),
         (HEADER + '{"first": [["x", "1"]], "second": [["y", "1"]], "answer": 2}\n', "answer"),
         (HEADER + '{"first": 1, "second": [["y", "1"]], "answer": 1}\n', "first"),
+        (HEADER + '{"first": [[1, "1"]], "second": [["y", "1"]], "answer": 1}\n', "line 2, first"),
+        (HEADER + '{"first": [["x", "1"]], "second": [["y", "1"]], "answer": true}\n', "answer"),
+        (HEADER + "[" * 100_000 + "\n", "line 2, must be a JSON object"),
+        (HEADER + ANSWER % ("x", "y") + ANSWER % ("y", "x"), "line 3, must not contradict"),
     ],
 )
 def test_a_damaged_session_is_refused(tmp_path, content, what):
@@ -257,6 +270,8 @@ def test_chances_are_said_exactly_or_as_about():
         (1, 2048): "1 in 2,048",
         (2047, 2048): "all but 1 in 2,048",
         (1365, 2048): "about 66.6504 %",
+        (2**40 - 3, 2**40): "all but about 1 in 366,503,875,925",
+        (5, 8192): "about 1 in 1,638",
     }
     assert {pair: chance_text(Fraction(*pair)) for pair in said} == said
 
@@ -272,3 +287,15 @@ def test_names_cannot_steer_the_terminal(monkeypatch, capsys):
     typed(monkeypatch, "q\n")
     assert elicit(("\x1b[2J", "b")) == 1
     assert "\x1b[2J" not in capsys.readouterr().out
+
+
+def test_only_answers_are_kept_and_names_may_hold_any_end_of_line(tmp_path):
+    path = tmp_path / "notes.jsonl"
+    x, y = Lottery.sure("a\u2028b\x85c"), Lottery.sure("y")
+    for answer in (None, "1", True, 2):
+        with pytest.raises(DomainError, match="an oracle must answer"):
+            Session(lambda p, q, a=answer: a, path)(x, y)
+    assert not path.exists()
+    assert Session(lambda p, q: -1, path)(x, y) == -1
+    assert Session(lambda p, q: 1, path)(y, x) == 1
+    assert Session(lambda p, q: 1, path).num_known == 1

@@ -94,9 +94,11 @@ def elicit(
     notebook = Session(ask, session)
     if isinstance(ask, _Terminal):
         ask.number = notebook.num_known
+    settings = _Settings(kind, listed, reference, check, terminal, tol, max_denominator, resolution)
+    if simulate is not None:
+        sources.check_kind(simulate, person, kind)
     if asks and not json:
         _greet(notebook, session)
-    settings = _Settings(kind, listed, reference, check, terminal, tol, max_denominator, resolution)
     try:
         found = settings.run(notebook)
     except _StoppedError as stopped:
@@ -134,6 +136,10 @@ class _Settings:
                 raise ConfigError(f"--{name} is for events, with --kind affine or safety")
         if check is not None and kind != "affine":
             raise ConfigError("--check is for --kind affine")
+        if resolution is not None and kind not in ("safety", "lexicographic"):
+            raise ConfigError("--resolution is for --kind safety or lexicographic")
+        if max_denominator is not None and kind == "lexicographic":
+            raise ConfigError("--kind lexicographic is exact: give --resolution instead")
         for named in (self.reference, check, *terminal):
             if on_events and named is not None and named not in names:
                 raise DomainError(
@@ -149,7 +155,8 @@ class _Settings:
         if self.kind == "utility":
             return ask.utility(oracle, self.names, self.tol, None, self.max_denominator)
         if self.kind == "lexicographic":
-            return ask.lexicographic(oracle, self.names, self.resolution or 1000)
+            resolution = 1000 if self.resolution is None else self.resolution
+            return ask.lexicographic(oracle, self.names, resolution)
         if self.kind == "safety":
             return ask.safety_first(
                 oracle,
@@ -239,7 +246,8 @@ def _stopped(notebook: Session, path: Path | None, why: _StoppedError, json: boo
         print(dump_json({"finished": False, "num_answers": given, "reason": str(why)}), end="")
         return 1
     kept = "; the same command goes on from here" if path is not None else ""
-    Console(highlight=False).print(f"{why} after {given} answers{kept}")
+    many = "1 answer" if given == 1 else f"{given} answers"
+    Console(highlight=False).print(f"{why} after {many}{kept}")
     return 1
 
 

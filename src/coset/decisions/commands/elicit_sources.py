@@ -8,7 +8,7 @@ from typing import Any
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import read_json, storage_errors
 
-__all__ = ["names_of", "read_answers", "read_person", "read_words"]
+__all__ = ["check_kind", "names_of", "read_answers", "read_person", "read_words"]
 
 _ANSWERS = {"1": 1, "2": -1, "=": 0, "0": 0}
 _LARGEST_FILE = 1_000_000
@@ -129,6 +129,25 @@ def _check_tables(path: Path, value: dict[str, Any]) -> None:
             raise FileFormatError(
                 f"{path}, field {name!r}, must be a list of events; it is {_short(listed)}"
             )
+
+
+def check_kind(path: Path, person: Any, kind: str) -> None:
+    """Refuse a simulated person who knows outcomes if events are asked about, or the reverse.
+
+    Args:
+        path: where the person was read from.
+        person: what `read_person` returned.
+        kind: of elicitation.
+
+    Raises:
+        FileFormatError: if the kind asks about something else.
+    """
+    on_events = kind in ("affine", "safety")
+    if hasattr(person, "events") != on_events:
+        fields = '"reward" and "multiplier"' if on_events else '"utility"'
+        raise FileFormatError(
+            f"{path} must hold {fields} for --kind {kind}; it holds a person for other kinds"
+        )
 
 
 def names_of(person: Any) -> list[str]:

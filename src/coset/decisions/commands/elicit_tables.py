@@ -90,8 +90,6 @@ def notes(found: Any, kind: str) -> list[str]:
     affine = found.affine if kind == "safety" else found
     if kind in ("affine", "safety"):
         lines += [f"unit {affine.unit}", affine.structure()]
-        if affine.witness is not None:
-            lines.append(f"not memoryless: {affine.witness.explain()}")
     if kind == "utility" and not found.exact:
         lines.append(f"0 is {found.worst}, 1 is {found.best}")
     if kind == "lexicographic":

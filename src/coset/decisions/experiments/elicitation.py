@@ -145,9 +145,15 @@ def elicitation(config: ElicitationConfig, run: RunContext) -> Iterator[dict[str
 
 def _check(config: ElicitationConfig) -> None:
     if config.num_people < 1 or config.num_samples < 1:
-        raise ConfigError("num_people and num_samples must be ≥ 1")
+        raise ConfigError(
+            f"num_people and num_samples must be ≥ 1; given {config.num_people} and "
+            f"{config.num_samples}"
+        )
     if not 0 < config.discount < 1 or config.penalty <= 0:
-        raise ConfigError("discount must lie in (0, 1) and penalty be positive")
+        raise ConfigError(
+            f"discount must lie in (0, 1) and penalty be positive; given {config.discount} and "
+            f"{config.penalty}"
+        )
     if config.method in _NOISY and config.slope <= 0:
         raise ConfigError(f"{config.method} is for noisy answers; give a slope > 0")
 
