@@ -119,7 +119,7 @@ SUBJECTS: tuple[Subject, ...] = (
             Paper(
                 "lexicographic",
                 "Beyond Scalar Rewards: An Axiomatic Framework for Lexicographic MDPs",
-                "preprint",
+                "NeurIPS",
                 2025,
             ),
         ),

@@ -3,6 +3,12 @@
 `check` finds a utility for stated preferences or the bet that refutes every one, in exact
 arithmetic; `fit_noisy` reads unsure answers. The tests of sequential axioms (`test_memoryless` and
 others) decide on models and processes, and search on oracles.
+
+Begin with `checking` (`check`, the way from preferences to a report) and `certificate` (what
+proves a contradiction). `preferences`, `stated_pairs`, `difference_rows` and `packing` turn
+statements into rows; `margin_guess` finds the largest margin in floats, `exact_simplex` and
+`margin_bound` prove it in fractions; `naming`, `explaining` and `money_pump` say it in words. The
+tests of sequential axioms are the modules `sequential*`.
 """
 
 from __future__ import annotations

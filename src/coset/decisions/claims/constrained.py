@@ -116,8 +116,8 @@ def _jumps(compare: Compare) -> bool:
         lexicographic order of the same utilities keeps Independence.""",
     hypotheses="""a lottery that meets no constraint is worse than one that does, two such lotteries
         are indifferent (ours); exact fractions""",
-    source="[paper] Beyond Scalar Rewards: An Axiomatic Framework for Lexicographic MDPs, section "
-    "8; the second example is from Settling the Reward Hypothesis, figure 2",
+    source="[paper] lexicographic, section 8; the second example is from Settling the Reward "
+    "Hypothesis, figure 2",
     kind="proved",
     expected="holds",
     mutants={

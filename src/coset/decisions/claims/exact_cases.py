@@ -10,7 +10,7 @@ from coset.decisions.preferences.lottery import Lottery, mix
 
 __all__ = ["LEXICOGRAPHIC", "SIZES", "axioms_of", "exact_verdict"]
 
-LEXICOGRAPHIC = "[paper] Beyond Scalar Rewards: An Axiomatic Framework for Lexicographic MDPs, {}"
+LEXICOGRAPHIC = "[paper] lexicographic, {}"
 # By preset: how many utilities or models, and how many pairs of lotteries for each.
 SIZES = {"smoke": (12, 80), "cpu": (60, 300), "paper": (300, 1000)}
 

@@ -358,7 +358,7 @@ def triangle(last: float) -> MDP:
         Φ = (0, ⅔, 7/3), ⅓ left on each transition. The same with γ Φ(s') − Φ(s).""",
     hypotheses="""finitely many transitions; compared with the pseudo-inverse of the incidence
         matrix""",
-    source="[paper] Utility Theory for Sequential Decision Making, abstract; the test is [derived]",
+    source="[paper] utility, abstract; the test is [derived]",
     kind="proved",
     expected="holds",
     mutants={

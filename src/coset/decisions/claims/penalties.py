@@ -47,7 +47,7 @@ def _jumps(row: dict[str, Any]) -> bool:
     hypotheses="""slippery cliff walks, undiscounted, from the start; the safe way takes T ≥ n + 3
         steps, to jump off at once 3 on average, so that c < n makes the fall the cheaper end;
         thresholds by Dinkelbach's iteration, checked at 1 % more and 1 % less""",
-    source="[paper] Beyond Scalar Rewards, Example 5; mazes and numbers [derived]",
+    source="[paper] lexicographic, Example 5; mazes and numbers [derived]",
     kind="empirical",
     expected="holds",
     experiment="decisions.cliff",

@@ -26,7 +26,7 @@ from coset.decisions.preferences.random_models import (
     random_lottery,
 )
 
-_UTILITY = "[paper] Utility Theory for Sequential Decision Making"
+_UTILITY = "[paper] utility"
 _HALF = Fraction(1, 2)
 
 Recursion = Callable[[EventModel, EventSequence], Vector]

@@ -140,7 +140,7 @@ def _attaining(mdp: RationalMDP) -> tuple[Policy, ...]:
         is a chance to reach a goal and a discounted second one, an optimal policy exists iff among
         the actions that preserve both values some lead to the goal; the solver says which.""",
     hypotheses="finite; the first objective is not discounted, the second is",
-    source="[derived]; the condition weakens Assumption 2 of Beyond Scalar Rewards, Theorem 7",
+    source="[derived]; the condition weakens assumption 2 of lexicographic, Theorem 7",
     kind="exhaustive",
     expected="holds",
     mutants={

@@ -78,6 +78,7 @@ def _lake(
         for axes in places[len(shown) :]:
             axes.set_axis_off()
         figure.supxlabel("darker is better; arrows: all best actions", fontsize=11)
+        figure.get_layout_engine().set(h_pad=0.08)  # type: ignore[call-arg, union-attr]
     return figure
 
 
@@ -106,8 +107,10 @@ def _map(axes: Axes, cells: Rows, level: int, size: float) -> None:
 
 
 def _stacked(arrows: str) -> str:
-    """Return three and more arrows in two lines."""
-    return arrows if len(arrows) < 3 else f"{arrows[:2]}\n{arrows[2:]}"
+    """Return three arrows in two lines, and a word for all four."""
+    if len(arrows) < 3:
+        return arrows
+    return "any" if len(arrows) == 4 else f"{arrows[:2]}\n{arrows[2:]}"
 
 
 def _fitting(text: str, size: float) -> float:
