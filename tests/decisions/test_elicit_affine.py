@@ -163,8 +163,14 @@ def test_wrong_use_is_refused_with_words():
         elicit.affine(PERSON, ABC, "a", delta=0.1, link="probit")
     with pytest.raises(DomainError, match="check needs exact"):
         elicit.affine(PERSON, ABC, "a", delta=0.1, check=(("a",), ()))
-    with pytest.raises(DomainError, match="pair to check with"):
-        elicit.affine(PERSON, ABC, "a", check=((), ("a",)))
+    asked = CountingOracle(PERSON)
+    with pytest.raises(DomainError, match="the pair to check with must be strictly ordered"):
+        elicit.affine(asked, ABC, "a", check=((), ("a",)))
+    with pytest.raises(DomainError, match="must differ from the reference pair"):
+        elicit.affine(asked, ABC, "a", check=(("a",), ()))
+    with pytest.raises(DtypeError, match="the pair to check with must be a pair"):
+        elicit.affine(asked, ABC, "a", check=3)
+    assert asked.num_queries <= 4  # refused before the long interview
 
 
 def test_results_come_back_from_json_without_rounding():

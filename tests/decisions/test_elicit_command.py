@@ -48,6 +48,8 @@ def test_a_dry_run_finds_the_model_again(person, capsys):
     assert "unit u(coin) − u(ε)" in lines
     assert "affine: the multipliers differ between events" in lines
     assert max(map(len, out.splitlines())) <= 80
+    assert elicit(simulate=person, reference="coin") == 0
+    assert "[0.88235, 0.91045]" in capsys.readouterr().out  # not folded at 80 columns
 
 
 def test_json_is_a_record_that_comes_back(person, tmp_path, capsys):
@@ -131,7 +133,12 @@ def test_scripted_answers_are_enough_or_the_next_question_is_shown(tmp_path, cap
     assert "ends here after 3 answers" in out
     script.write_text("1  # water is better than tea\n")
     assert elicit(("tea", "water"), kind="utility", answers=script) == 0
-    assert "water 1 exact" in words(capsys)
+    out = words(capsys)
+    assert "water 1 exact" in out
+    assert "not needed" not in out
+    script.write_text("1\n2\n2\n")
+    assert elicit(("tea", "water"), kind="utility", answers=script) == 0
+    assert "the last 2 of the answers were not needed" in words(capsys)
 
 
 def test_safety_utility_and_priorities(tmp_path, capsys):
@@ -171,6 +178,9 @@ def test_a_check_that_finds_a_change_of_mind_is_printed(monkeypatch, tmp_path, c
     out = words(capsys)
     assert "not memoryless" in out
     assert "after a the first is worse than the second" in out
+    path.write_text(json.dumps({"reward": {"a": 1, "b": 2}, "multiplier": {"a": 1, "b": 1}}))
+    assert elicit(simulate=path, check="b", max_denominator=9) == 0
+    assert "against b: no failure of memorylessness shows" in words(capsys)
 
 
 def test_wrong_use_is_refused(person, tmp_path):

@@ -64,9 +64,7 @@ def ends_and_yet_counts(p, q):
 
 
 def test_a_witness_accuses_nobody_for_whom_the_event_is_terminal():
-    found = elicit.affine(
-        ends_and_yet_counts, ["a", "e"], "a", max_denominator=9, check=(("c",), ())
-    )
+    found = elicit.affine(ends_and_yet_counts, ["a", "e"], "a", max_denominator=9, check="c")
     assert found.terminal_events == ("e",)  # as far as the first pair tells
     assert found.structure() == f"not memoryless: {found.witness.explain()}"
     assert found.witness.replay(ends_and_yet_counts)
@@ -77,3 +75,13 @@ def test_a_witness_accuses_nobody_for_whom_the_event_is_terminal():
     assert elicit.find_reversal(elicit.Interview(memoryless), "e", unit, other) is None
     assert "\n" not in repr(found.witness)
     assert len(repr(found.witness)) < 160
+
+
+def test_a_check_is_no_finer_than_the_numbers():
+    person = AffineModel({"a": 1, "c": "1/3"}, {"a": "1/7", "c": "2/3"})
+    for tol, most in ((0.05, 2 * 2 * 11), (1e-3, 2 * 2 * 16)):
+        plain, checked = (
+            elicit.affine(person, ["a", "c"], "a", tol, check=check) for check in (None, "c")
+        )
+        assert checked.witness is None
+        assert plain.num_queries < checked.num_queries <= plain.num_queries + most + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -109,6 +110,8 @@ def elicit(
         print(dump_json({"kind": kind, **found.to_json()}), end="")
     else:
         _print(found, settings, person)
+        if isinstance(ask, _Terminal) and ask.num_left:
+            print(f"the last {ask.num_left} of the answers were not needed: was more to be asked?")
     return 0
 
 
@@ -150,7 +153,6 @@ class _Settings:
     def run(self, oracle: Session) -> Any:
         """Ask, and return what was found."""
         from coset.decisions import elicit as ask
-        from coset.decisions.elicit.events import reference_pair
 
         if self.kind == "utility":
             return ask.utility(oracle, self.names, self.tol, None, self.max_denominator)
@@ -167,9 +169,6 @@ class _Settings:
                 resolution=20 if self.resolution is None else self.resolution,
                 terminal=self.terminal,
             )
-        pair = None
-        if self.check is not None:
-            pair = reference_pair(ask.Interview(oracle), self.check)
         return ask.affine(
             oracle,
             self.names,
@@ -178,7 +177,7 @@ class _Settings:
             None,
             self.max_denominator,
             terminal=self.terminal,
-            check=pair,
+            check=self.check,
         )
 
 
@@ -189,7 +188,7 @@ class _Terminal:
         from coset.decisions.commands.elicit_sources import read_answers
 
         self._said = said
-        self._given = None if answers is None else iter(read_answers(answers))
+        self._given = None if answers is None else deque(read_answers(answers))
         # Questions go to standard error where standard output is for JSON.
         self._console = Console(highlight=False, stderr=quiet)
         self.number = 0
@@ -197,17 +196,21 @@ class _Terminal:
     def __call__(self, first: Lottery, second: Lottery) -> int:
         self.number += 1
         if self._given is not None:
-            answer = next(self._given, None)
-            if answer is None:
+            if not self._given:
                 self._show(first, second)
                 raise _StoppedError("the file of answers ends here")
-            return answer
+            return self._given.popleft()
         self._show(first, second)
         while True:
             answer = _WORDS.get(self._read())
             if answer is not None:
                 return answer
             self._console.print(f"  please answer: {_HELP}")
+
+    @property
+    def num_left(self) -> int:
+        """How many answers of the file were not needed."""
+        return len(self._given or ())
 
     def _read(self) -> str:
         self._console.print("  1, 2, = or q? ", end="")
@@ -256,11 +259,14 @@ def _print(found: Any, settings: _Settings, person: Any) -> None:
 
     console = Console(highlight=False)
     heads, rows = tables.TABLES[settings.kind](found, person, settings.reference)
-    table = Table(box=None, padding=(0, 1))
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
     for place, head in enumerate(heads):
         table.add_column(head, justify="left" if place == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(printable(cell)) for cell in row))
     console.print(table)
-    for line in tables.notes(found, settings.kind):
+    lines = tables.notes(found, settings.kind)
+    if settings.check is not None and found.witness is None:
+        lines.append(f"measured against {settings.check}: no failure of memorylessness shows")
+    for line in lines:
         console.print(escape(printable(line)))

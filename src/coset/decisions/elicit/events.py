@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,7 +12,11 @@ from coset.core.results import Status
 from coset.decisions.elicit.affine_reward import AffineReward
 from coset.decisions.elicit.interview import Future, Interview, as_future
 from coset.decisions.elicit.limits import check_distinct
-from coset.decisions.elicit.memorylessness import MemorylessnessWitness, find_reversal
+from coset.decisions.elicit.memorylessness import (
+    MAX_STEPS,
+    MemorylessnessWitness,
+    find_reversal,
+)
 from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import ratio
 from coset.decisions.elicit.search import Found
@@ -39,7 +44,7 @@ def affine(
     *,
     terminal: Sequence[str] = (),
     link: Link | None = None,
-    check: tuple[Future, Future] | None = None,
+    check: Reference | None = None,
     max_queries: int | None = None,
     generator: torch.Generator | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -63,7 +68,8 @@ def affine(
         terminal: events after which nothing counts, as is known beforehand: m = 0 is not asked.
         link: "logistic": for noisy answers, believe in a logistic curve and ask far fewer
             questions; the intervals are then credible ones.
-        check: another pair (C, D), C ≻ D, to search for a failure of memorylessness with; exact
+        check: another pair (C, D), C ≻ D, or the name of another event, to search for a failure of
+            memorylessness with, by at most 2 (6 + log₂(1/tol)) more questions an event; exact
             answers only.
         max_queries: the most noisy answers a number may take.
         generator: if given, the two lotteries are shown in random order.
@@ -104,6 +110,7 @@ def affine(
             "two reference pairs"
         )
     unit = reference_pair(interview, reference, (delta or 0) / num_numbers, max_queries)
+    other = None if check is None else _other_pair(interview, check, unit)
     found: dict[tuple[str, str], Found] = {}
     for event in names:
         for kind in ("reward", "multiplier"):
@@ -111,7 +118,10 @@ def affine(
             found[event, kind] = _ZERO if known else _find(interview, event, kind, unit, search)
             if progress is not None:
                 progress(len(found), 2 * len(names))
-    witness = _cross_examine(interview, names, found, unit, check)
+    finest = Fraction(tol) if max_denominator is None else Fraction(1, int(max_denominator) ** 2)
+    witness = None
+    if other is not None:
+        witness = _cross_examine(interview, names, found, (unit, other), finest)
     return _collected(interview, names, found, unit, delta or 0.0, witness)
 
 
@@ -150,6 +160,7 @@ def reference_pair(
     reference: Reference,
     share: float = 0.0,
     max_queries: int | None = None,
+    what: str = "the reference pair",
 ) -> tuple[Lottery, Lottery]:
     """Return (A, B) with A ≻ B, as the answers say.
 
@@ -158,6 +169,7 @@ def reference_pair(
         reference: a pair, the better future first, or an event to compare with nothing.
         share: for noisy answers, the permitted probability of a wrong decision.
         max_queries: the most noisy answers.
+        what: its name in messages.
 
     Returns:
         The pair.
@@ -173,17 +185,30 @@ def reference_pair(
         one, other = as_future(reference[0]), as_future(reference[1])
     else:
         raise DtypeError(
-            f"the reference must be a pair of futures in a tuple, or the name of an event; given "
+            f"{what} must be a pair of futures in a tuple, or the name of an event; given "
             f"{reference!r:.60}"
         )
     answer = sure_sign(interview, one, other, share, max_queries)
     if answer == 0 or (answer < 0 and not isinstance(reference, str)):
         verdict = "as good as" if answer == 0 else "worse than"
         raise DomainError(
-            f"the reference pair must be strictly ordered, the better one first; the answers say "
-            f"that {one} is {verdict} {other}; choose another pair"
+            f"{what} must be strictly ordered, the better one first; the answers say that {one} is "
+            f"{verdict} {other}; choose another pair"
         )
     return (one, other) if answer > 0 else (other, one)
+
+
+def _other_pair(
+    interview: Interview, check: Reference, unit: tuple[Lottery, Lottery]
+) -> tuple[Lottery, Lottery]:
+    """Return the pair to check with, before questions are asked for nothing."""
+    other = reference_pair(interview, check, what="the pair to check with")
+    if other == unit:
+        raise DomainError(
+            f"the pair to check with must differ from the reference pair; both are {unit[0]} and "
+            f"{unit[1]}: name another event, or other futures"
+        )
+    return other
 
 
 def _find(
@@ -203,25 +228,20 @@ def _cross_examine(
     interview: Interview,
     names: Sequence[str],
     found: dict[tuple[str, str], Found],
-    unit: tuple[Lottery, Lottery],
-    check: tuple[Future, Future] | None,
+    pairs: tuple[tuple[Lottery, Lottery], tuple[Lottery, Lottery]],
+    finest: Fraction,
 ) -> MemorylessnessWitness | None:
-    """Search for a witness against memorylessness with a second pair."""
-    if check is None:
-        return None
-    other = as_future(check[0]), as_future(check[1])
-    if interview.ask(*other) <= 0:
-        raise DomainError(
-            f"the pair to check with must be strictly ordered, the better one first; the answers "
-            f"say that {other[0]} is not better than {other[1]}"
-        )
+    """Search for a witness against memorylessness with a second pair, as finely as was asked."""
+    unit, other = pairs
+    # Differences of multipliers below `finest` do not show in the numbers found either.
+    max_steps = min(MAX_STEPS, 4 + math.ceil(-math.log2(finest)))
     for event in names:
         known = found[event, "multiplier"]
         if known.exact and known.low == 0:
             after = other[0].prepend(event), other[1].prepend(event)
             if interview.ask(*after) == 0:
                 continue  # terminal, as far as both pairs tell
-        witness = find_reversal(interview, event, unit, other)
+        witness = find_reversal(interview, event, unit, other, max_steps)
         if witness is not None:
             return witness
     return None

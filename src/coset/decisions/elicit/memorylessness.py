@@ -9,10 +9,10 @@ from coset.core.results import Witness
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle, mix
 
-__all__ = ["MemorylessnessWitness", "find_reversal"]
+__all__ = ["MAX_STEPS", "MemorylessnessWitness", "find_reversal"]
 
 # Halvings of the mixture that balances the two pairs.
-_MAX_STEPS = 48
+MAX_STEPS = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def find_reversal(
     event: str,
     unit: tuple[Lottery, Lottery],
     other: tuple[Lottery, Lottery],
-    max_steps: int = _MAX_STEPS,
+    max_steps: int = MAX_STEPS,
 ) -> MemorylessnessWitness | None:
     """Look for two lotteries between which an event changes the preference.
 

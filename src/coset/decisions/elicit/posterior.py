@@ -116,7 +116,9 @@ def adapt(
         max_queries: give up after so many answers.
 
     Returns:
-        The credible interval of level 1 − δ; a statement about the model, not about the person.
+        The credible interval of level 1 − δ; a statement about the model, not about the person. At
+        δ = 0.05 it missed 6 % of 200 random numbers in [0, 1] for σ = 0.05 and 8 % for σ = 0.3,
+        but 47 % for σ = 1, noise beyond the slopes considered, and 25 % of numbers that are 0 or 1.
 
     Raises:
         DomainError: if the tolerance, δ or the number of answers is outside its range.
