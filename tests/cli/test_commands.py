@@ -124,9 +124,21 @@ def test_help_and_version(capsys):
     assert re.fullmatch(r"coset \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
-def test_help_fits_80_columns():
+@pytest.mark.parametrize("words", [["data"], *([s.name] for s in built_subjects())], ids=" ".join)
+def test_commands_of_a_subject_are_listed_by_their_first_sentence(words, capsys):
+    names = [more[1] for more in words_of_all_commands() if more[0] == words[0]]
+    assert main(words) == main([*words, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert names
+    assert all(re.search(rf"^  {name} +\w", text, re.M) for name in names)
+    assert main([*words, names[0] + "x"]) == 2
+    assert f"did you mean {names[0]}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["decisions"]])
+def test_help_fits_80_columns(words):
     done = subprocess.run(
-        [sys.executable, "-m", "coset", "--help"],
+        [sys.executable, "-m", "coset", *words, "--help"],
         capture_output=True,
         text=True,
         env={"COLUMNS": "80", "PATH": ""},

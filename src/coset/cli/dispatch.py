@@ -68,17 +68,34 @@ def _names() -> str:
 
 def _call(prog: str, command: Command | Mapping[str, Command], words: list[str]) -> int:
     """Parse the words for one function, or for the function that the first word names."""
+    if isinstance(command, Mapping):
+        if not words or words[0] in ("-h", "--help", "help"):
+            _print_commands(prog, command)
+            return 0
+        if words[0] not in command:
+            raise UnknownNameError.of(f"command of {prog}", words[0], list(command))
+        return _call(f"{prog} {words[0]}", command[words[0]], words[1:])
     import tyro
 
     # One spelling a flag: --json, --no-mutants; never both.
-    config = (tyro.conf.FlagCreatePairsOff,)
-    if isinstance(command, Mapping):
-        code = tyro.extras.subcommand_cli_from_dict(
-            dict(command), prog=prog, args=words or ["--help"], config=config
-        )
-    else:
-        code = tyro.cli(command, prog=prog, args=words, config=config)
-    return code or 0
+    return tyro.cli(command, prog=prog, args=words, config=(tyro.conf.FlagCreatePairsOff,)) or 0
+
+
+def _print_commands(prog: str, commands: Mapping[str, Command]) -> None:
+    """List the commands of a subject, each with the first sentence of its help."""
+    from rich.table import Table
+
+    from coset.cli.output import console
+
+    out = console()
+    out.print(f"usage: {prog} COMMAND …\n")
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for word, command in commands.items():
+        table.add_row(word, " ".join((command.__doc__ or "").split("\n\n")[0].split()))
+    out.print(table)
+    out.print(f"\nfor options and an example: {prog} COMMAND --help")
 
 
 def _print_help() -> None:
