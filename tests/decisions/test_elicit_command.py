@@ -186,6 +186,9 @@ def test_a_check_that_finds_a_change_of_mind_is_printed(monkeypatch, tmp_path, c
 def test_wrong_use_is_refused(person, tmp_path):
     with pytest.raises(ConfigError, match="at least one event"):
         elicit()
+    for name in ("", "  ", "\udcff"):
+        with pytest.raises(ConfigError, match="UTF-8 text and not blank"):
+            elicit(("a", name))
     with pytest.raises(ConfigError, match="not both"):
         elicit(NAMES, answers=person, simulate=person)
     with pytest.raises(DomainError, match="is not among"):

@@ -88,6 +88,7 @@ def elicit(
     listed = list(names) or list(said) or ([] if person is None else sources.names_of(person))
     if not listed:
         raise ConfigError("name at least one event or outcome, as in: elicit step coin home")
+    sources.check_names(listed)
     asks = person is None and answers is None
     if asks and session is None:
         session = _session_file(kind, listed)

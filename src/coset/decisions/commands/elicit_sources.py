@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from coset.core.errors import CosetError, FileFormatError
+from coset.core.errors import ConfigError, CosetError, FileFormatError
 from coset.core.files import read_json, storage_errors
 
-__all__ = ["check_kind", "names_of", "read_answers", "read_person", "read_words"]
+__all__ = ["check_kind", "check_names", "names_of", "read_answers", "read_person", "read_words"]
 
 _ANSWERS = {"1": 1, "2": -1, "=": 0, "0": 0}
 _LARGEST_FILE = 1_000_000
@@ -148,6 +148,20 @@ def check_kind(path: Path, person: Any, kind: str) -> None:
         raise FileFormatError(
             f"{path} must hold {fields} for --kind {kind}; it holds a person for other kinds"
         )
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse names that cannot be shown, or not be written to the file of answers.
+
+    Args:
+        names: events or outcomes.
+
+    Raises:
+        ConfigError: if one is blank or holds bytes that are no UTF-8 text.
+    """
+    for name in names:
+        if not name.strip() or name != name.encode(errors="replace").decode():
+            raise ConfigError(f"a name must be UTF-8 text and not blank; given {name!r:.60}")
 
 
 def names_of(person: Any) -> list[str]:
