@@ -62,7 +62,7 @@ def _scaled(values: Values) -> Values:
         finds it: exactly where it is a fraction, else to any width.""",
     hypotheses="""exact answers of random rational utilities on 2 to 6 outcomes; fractions of
         denominator up to 3600, and intervals to 1e-6""",
-    source="[paper] Beyond Scalar Rewards, Theorem 1",
+    source="[paper] lexicographic, Theorem 1",
     kind="proved",
     expected="holds",
     mutants={
@@ -139,7 +139,7 @@ def recovered_levels(values: tuple[Values, ...], resolution: int) -> tuple[Value
         A lower triangular with a positive diagonal, of the least number of levels, in O(n d log D)
         questions.""",
     hypotheses="exact answers; random rational u with many ties, 2 to 6 outcomes, 1 to 3 levels",
-    source="[derived]; uniqueness: [paper] Beyond Scalar Rewards, Theorem 2",
+    source="[derived]; uniqueness: [paper] lexicographic, Theorem 2",
     kind="proved",
     expected="holds",
     mutants={
@@ -231,7 +231,7 @@ def lowest_accepted(
         a scalar utility needs u(q) − u(o†) ≥ (2^K − 1)(u(p) − u(q)). With a finite penalty some
         ε is accepted, and halving finds (u(q) − u(o†)) / (u(p) − u(q)).""",
     hypotheses="exact fractions; random utilities; K = 64, 128 and 200; penalties up to 2^40",
-    source="[paper] Beyond Scalar Rewards, section 5",
+    source="[paper] lexicographic, section 5",
     kind="proved",
     expected="holds",
     mutants={

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from coset.core.errors import DomainError
 from coset.core.results import Status
-from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.memorylessness import MemorylessnessWitness
+from coset.decisions.elicit.readable_record import Interval, ReadableRecord, numbers
 from coset.decisions.preferences.lottery import Number
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Sample = tuple[dict[str, float], dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
-class AffineReward(ExactRecord):
+class AffineReward(ReadableRecord):
     """Rewards and multipliers of events, u(e∘τ) = r(e) + m(e) u(τ), as answers revealed them.
 
     Attributes:

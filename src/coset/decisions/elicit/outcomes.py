@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from coset.core.errors import DomainError
 from coset.core.results import Status
-from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_distinct
 from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import gamble, ratio
+from coset.decisions.elicit.readable_record import Interval, ReadableRecord, numbers
 from coset.decisions.elicit.search import Found
 from coset.decisions.elicit.trisection import sure_sign
 from coset.decisions.preferences.lottery import Lottery, Number, Oracle
@@ -27,7 +27,7 @@ __all__ = ["ElicitedUtility", "utility"]
 
 
 @dataclass(frozen=True, eq=False)
-class ElicitedUtility(ExactRecord):
+class ElicitedUtility(ReadableRecord):
     """A linear utility of outcomes as answers revealed it.
 
     Attributes:

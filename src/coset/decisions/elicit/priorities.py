@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from coset.decisions.elicit.exact_record import ExactRecord, numbers
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_count, check_distinct
+from coset.decisions.elicit.readable_record import ReadableRecord, numbers
 from coset.decisions.elicit.search import SternBrocotWalk
 from coset.decisions.errors import PreferenceContradictionError, ResolutionError
 from coset.decisions.preferences.lottery import Lottery, Oracle
@@ -34,7 +34,7 @@ Direction = tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class LexicographicElicitation(ExactRecord):
+class LexicographicElicitation(ReadableRecord):
     """A lexicographic utility of outcomes as exact answers revealed it.
 
     Attributes:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from coset.core.errors import DomainError
 from coset.decisions.elicit.affine_reward import AffineReward
 from coset.decisions.elicit.events import Reference, affine, check_events, reference_pair
-from coset.decisions.elicit.exact_record import ExactRecord, Interval, numbers
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_count, check_share
+from coset.decisions.elicit.readable_record import Interval, ReadableRecord, numbers
 from coset.decisions.errors import ResolutionError
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle, mix
 
@@ -27,7 +27,7 @@ _LARGEST_RESOLUTION = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class SafetyThreshold(ExactRecord):
+class SafetyThreshold(ReadableRecord):
     """Up to which chance of an outcome something better is worth it.
 
     Attributes:
@@ -148,7 +148,7 @@ def safety_threshold(
 
 
 @dataclass(frozen=True, eq=False)
-class SafetyFirstReward(ExactRecord):
+class SafetyFirstReward(ReadableRecord):
     """What someone wants to whom safety comes first: unsafe events, and the reward of the rest.
 
     Attributes:

@@ -12,13 +12,13 @@ from coset.core.results import Record
 from coset.decisions.preferences.exact_numbers import exact_number
 from coset.decisions.preferences.lottery import Number
 
-__all__ = ["ExactRecord", "Interval", "numbers"]
+__all__ = ["Interval", "ReadableRecord", "numbers"]
 
 Interval = tuple[Number, Number]
 
 
 @dataclass(frozen=True, eq=False)
-class ExactRecord(Record):
+class ReadableRecord(Record):
     """A record that writes fractions as text; its subclasses read them back with `numbers`."""
 
     def to_json(self) -> dict[str, Any]:
