@@ -87,7 +87,7 @@ def C13(rows: Rows) -> ClaimResult:
         ),
         sample_size=len(table),
         counterexample=None if holds or not broken else broken[0],
-        evidence={"medians": _medians(table), "num_optimal": right},
+        evidence={**_medians(table), "num_optimal": right},
     )
 
 
@@ -99,9 +99,10 @@ def _optimum(rows: Rows) -> float:
     return float(rows[0]["optimal_steps"]) if rows else float("nan")
 
 
-def _medians(rows: Rows) -> dict[str, float]:
+def _medians(rows: Rows) -> dict[str, list[float]]:
     points = sorted({row["num_steps"] for row in rows})
-    return {str(n): _median([row for row in rows if row["num_steps"] == n]) for n in points}
+    medians = [_median([row for row in rows if row["num_steps"] == n]) for n in points]
+    return {"num_steps": points, "median_steps": medians}
 
 
 def _is_lexicographic(row: dict[str, Any]) -> bool:
