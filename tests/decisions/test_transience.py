@@ -17,7 +17,8 @@ from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.reference import all_policies
 from coset.decisions.solvers.radius import radius
-from coset.decisions.solvers.transience import closed_actions, contraction_factors, transience
+from coset.decisions.solvers.row_sums import contraction_factors
+from coset.decisions.solvers.transience import closed_actions, transience
 
 
 def largest_radius(level):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class ScalarLevel:
         weight: (S, A, K) float32 or float64, ≥ 0: probabilities, or probabilities times
             multipliers; 0 where there is no transition.
         reward: (S, A) float64; where the action is not allowed it is not read.
-        allowed: (S, A) bool.
+        allowed: (S, A) bool, not to be changed afterwards.
         scale: c ≥ 0, a multiplier shared by all transitions, so that no array is copied.
     """
 
@@ -52,7 +53,7 @@ class ScalarLevel:
         """A."""
         return self.successor.shape[1]
 
-    @property
+    @cached_property
     def active(self) -> Tensor:
         """(S,) bool: the states that have an allowed action."""
         return self.allowed.any(1)

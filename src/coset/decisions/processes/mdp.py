@@ -180,7 +180,8 @@ class MDP(Record):
         self.entry(level, level)
         reward = self.reward[..., level]
         if reward.shape[2] == 1:
-            return reward[..., 0].to(torch.float64)
+            # Contiguous, as loops over it want it, and would each copy it for themselves.
+            return reward[..., 0].to(torch.float64).contiguous()
         mean = torch.empty(reward.shape[:2], dtype=torch.float64, device=reward.device)
         for start in range(0, self.num_states, BLOCK):
             rows = slice(start, start + BLOCK)

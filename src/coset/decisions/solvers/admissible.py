@@ -113,7 +113,8 @@ def admissible_policy(allowed: Tensor, traps: Sequence[Trap]) -> Tensor:
     Claims: decisions.C8b.
     """
     kept = allowed.cpu().numpy()
-    policy = np.where(kept.any(1), kept.argmax(1), -1)
+    # Of torch, which is quick along short rows.
+    policy = np.where(allowed.any(1).cpu().numpy(), kept.argmax(1), -1)
     routed = np.zeros(len(policy), dtype=bool)
     for trap in traps:
         choice = leaving_choice(trap, kept)

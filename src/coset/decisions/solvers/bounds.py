@@ -14,7 +14,7 @@ from coset.core.results import Record
 from coset.decisions.processes.level import BLOCK, ScalarLevel
 from coset.decisions.solvers.bellman import sweep
 from coset.decisions.solvers.iterate import Iterated
-from coset.decisions.solvers.transience import SMALL, contraction_factors
+from coset.decisions.solvers.row_sums import SMALL, contraction_factors
 
 __all__ = ["ValueBounds", "bounds_from_sweep", "bounds_of_sweeps", "certified_bounds"]
 

@@ -13,8 +13,8 @@ from coset.decisions.processes.level import BLOCK, ScalarLevel
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.solvers.admissible import Trap, actions_free_of, leaving_choice
 from coset.decisions.solvers.pair_problem import with_full_rows
+from coset.decisions.solvers.row_sums import contraction_factors
 from coset.decisions.solvers.ties import action_values, reward_errors
-from coset.decisions.solvers.transience import contraction_factors
 
 __all__ = ["LevelProof", "PolicyCertificate"]
 

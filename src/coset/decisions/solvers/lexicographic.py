@@ -217,6 +217,7 @@ def _solve(mdp: MDP, index: int, options: SolveOptions, progress: _Progress) -> 
             tol=options.tol,
             max_iter=options.max_iter,
             weights=weights,
+            factors=(found.low_factor, found.factor),
         )
         progress.iterations += solution.iterations
         if solution.status is not Status.SOLVED:

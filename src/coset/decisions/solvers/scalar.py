@@ -16,7 +16,8 @@ from coset.decisions.solvers.bounds import ValueBounds, bounds_of_sweeps, certif
 from coset.decisions.solvers.nonpositive import is_nonpositive, nonpositive_bounds
 from coset.decisions.solvers.policy_iteration import policy_iteration
 from coset.decisions.solvers.policy_kernel import DENSE_STATES
-from coset.decisions.solvers.transience import contraction_factors, transience
+from coset.decisions.solvers.row_sums import contraction_factors
+from coset.decisions.solvers.transience import transience
 
 __all__ = ["LevelMethod", "LevelSolution", "solve_level"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,8 @@ from torch import Tensor
 from coset.core.numerics import EPSILON
 from coset.decisions.processes.level import BLOCK, ScalarLevel
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.row_sums import spread, uses_loops
 from coset.decisions.solvers.solution import TieStatus
-from coset.decisions.solvers.transience import spread
 
 __all__ = ["TieLedger", "TieRule", "action_values", "decide_ties", "reward_errors"]
 
@@ -104,8 +105,8 @@ def decide_ties(
         rows = slice(start, start + BLOCK)
         q, radius = action_values(level, rows, value, error, reward_error)
         mine = level.allowed[rows]
-        sure = (q - radius).masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
-        best = q.masked_fill(~mine, -torch.inf).amax(1, keepdim=True)
+        q.masked_fill_(~mine, -torch.inf)
+        sure, best = (q - radius).amax(1, keepdim=True), q.amax(1, keepdim=True)
         lost = mine & (q + radius < sure) & (best - q > rule.tolerance)
         if rule.slack > 0:
             lost = mine & (best - q > rule.slack)
@@ -120,8 +121,8 @@ def decide_ties(
             exact = _free_of_error(mdp, level, start + several, reward_error)
             exact &= q[several] == best[several]
             known = torch.zeros_like(exact) if equal is None else equal[start + several]
-            same = _same_events(mdp, index, start + several, survivors[several])
             left = survivors[several]
+            same = _same_events(mdp, index, start + several, left)
             proved = (exact | ~left).all(1) | (known | ~left).all(1) | same
             status[several[proved]] = TieStatus.PROVED
         ledger.tie_status[rows, index] = status.masked_fill(count == 0, TieStatus.NONE)
@@ -146,21 +147,50 @@ def action_values(
     Returns:
         Q and its radius, (rows, A) float64 each; also where the action is not allowed.
     """
+    found = _compiled_values if uses_loops(level) else _eager_values
+    q, radius = found(level, rows, value, error)
+    radius += reward_error[rows] if isinstance(reward_error, Tensor) else reward_error
+    return q, radius
+
+
+def _unit(level: ScalarLevel) -> float:
+    """Return what float64 may lose in one action value, relative to |r| + c Σ w max |V|."""
+    return (level.successor.shape[2] + 4) * EPSILON["float64"]
+
+
+def _eager_values(
+    level: ScalarLevel, rows: slice, value: Tensor, error: Tensor | float
+) -> tuple[Tensor, Tensor]:
     successor, weight, reward = level.successor[rows], level.weight[rows], level.reward[rows]
     flat = successor.reshape(-1)
     gathered = value.index_select(0, flat).reshape(successor.shape)
     moved = level.scale * (weight * gathered).sum(-1, dtype=torch.float64)
-    largest = gathered.abs().amax(-1)
     mass = level.scale * weight.sum(-1, dtype=torch.float64)
-    terms = successor.shape[2] + 4
-    radius = terms * EPSILON["float64"] * (reward.abs() + mass * largest)
+    radius = _unit(level) * (reward.abs() + mass * gathered.abs().amax(-1))
     if isinstance(error, Tensor):
         gathered = error.index_select(0, flat).reshape(successor.shape)
         radius += level.scale * (weight * gathered).sum(-1, dtype=torch.float64)
     else:
         radius += mass * error
-    radius += reward_error[rows] if isinstance(reward_error, Tensor) else reward_error
     return reward + moved, radius
+
+
+def _compiled_values(
+    level: ScalarLevel, rows: slice, value: Tensor, error: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    from coset.decisions.kernels.bounded import bounded_action_values
+    from coset.decisions.kernels.launch import run_shares
+
+    tensors = level.successor[rows], level.weight[rows], level.reward[rows]
+    arrays = tuple(x.contiguous().numpy() for x in tensors)
+    off = error if isinstance(error, Tensor) else torch.tensor([error], dtype=torch.float64)
+    q = torch.empty(tensors[2].shape, dtype=torch.float64)
+    radius = torch.empty_like(q)
+    vectors = value.contiguous().numpy(), off.contiguous().numpy(), _unit(level)
+    arguments = (arrays, level.scale, *vectors, q.numpy(), radius.numpy())
+    kernel: Any = bounded_action_values
+    run_shares(lambda a, b: kernel(*arguments, a, b), len(q), tensors[0].numel())
+    return q, radius
 
 
 def reward_errors(

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.core.errors import DomainError, NotConvergedError, ShapeError
-from coset.core.numerics import EPSILON
+from coset.core.errors import NotConvergedError
 from coset.core.results import Verdict, Witness
 from coset.decisions.errors import NotTransientError
-from coset.decisions.processes.level import BLOCK, ScalarLevel
+from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.solvers.policy_kernel import (
     DENSE_STATES,
@@ -23,19 +22,16 @@ from coset.decisions.solvers.policy_kernel import (
     perron_vector,
     row_tolerance,
 )
+from coset.decisions.solvers.row_sums import contraction_factors, spread
 
 __all__ = [
     "Transience",
     "TransienceWitness",
     "closed_actions",
-    "contraction_factors",
     "level_of",
-    "spread",
     "transience",
 ]
 
-# Up to so many states no compiled loop is loaded.
-SMALL = 4096
 # Sweeps of the lifetime equation before systems are solved instead.
 _SWEEPS = 300
 # Lifetimes are good enough when one more sweep adds at most this to any: λ ≤ 1 − (1 − this)/max w.
@@ -162,73 +158,6 @@ def level_of(model: MDP | ScalarLevel, level: int = 0) -> ScalarLevel:
     # The values of the levels above change rewards only, never the weights.
     above = torch.zeros(model.num_states, level, dtype=torch.float64)
     return model.level(level, above.to(model.successor.device))
-
-
-def spread(level: ScalarLevel, vector: Tensor) -> Tensor:
-    """Return (W x)(s, a) = c Σ_k w(s, a, k) x(succ), whether or not the action is allowed.
-
-    Args:
-        level: the problem.
-        vector: (S,) float64.
-
-    Returns:
-        (S, A) float64.
-    """
-    out = torch.empty(level.allowed.shape, dtype=torch.float64, device=level.weight.device)
-    for start in range(0, level.num_states, BLOCK):
-        rows = slice(start, start + BLOCK)
-        out[rows] = _spread_rows(level, vector, rows)
-    return out
-
-
-def _spread_rows(level: ScalarLevel, vector: Tensor, rows: slice) -> Tensor:
-    successor = level.successor[rows]
-    if vector.stride() == (0,):  # the same number at every state: nothing to gather
-        total = level.weight[rows].sum(-1, dtype=torch.float64)
-        return level.scale * float(vector[0]) * total
-    gathered = vector.index_select(0, successor.reshape(-1)).reshape(successor.shape)
-    return level.scale * (level.weight[rows] * gathered).sum(-1, dtype=torch.float64)
-
-
-def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, float]:
-    """Return the smallest and the largest Σ W w / w over the allowed actions.
-
-    Args:
-        level: the problem.
-        weights: (S,) float64, finite and > 0 at states with an action; elsewhere taken as 0.
-
-    Returns:
-        (low, high), moved outwards by the rounding of the sums; (0, 0) if nothing is allowed.
-
-    Raises:
-        ShapeError: if there is not one weight a state.
-        DomainError: if a weight is not finite and > 0 where there is an action.
-    """
-    if weights.shape != (level.num_states,):
-        raise ShapeError(
-            f"weights must be one number a state, ({level.num_states},); given "
-            f"{tuple(weights.shape)}"
-        )
-    active = level.active
-    if not bool(active.any()):
-        return 0.0, 0.0
-    live = weights if bool(active.all()) else torch.where(active, weights, 0.0)
-    wrong = active & ~((weights > 0) & (weights < math.inf))
-    if bool(wrong.any()):
-        state = int(wrong.nonzero()[0])
-        raise DomainError(
-            f"weights must be finite and > 0 at states with an action; state {state} has "
-            f"{float(weights[state])}; take those of transience(level)"
-        )
-    low, high = math.inf, 0.0
-    for start in range(0, level.num_states, BLOCK):
-        rows = slice(start, start + BLOCK)
-        ratio = _spread_rows(level, live, rows) / live[rows, None]
-        allowed = level.allowed[rows]
-        low = min(low, float(torch.where(allowed, ratio, torch.inf).min()))
-        high = max(high, float(torch.where(allowed, ratio, 0.0).max()))
-    slack = (level.weight.shape[2] + 3) * EPSILON["float64"]
-    return low * (1 - slack), high * (1 + slack)
 
 
 def closed_actions(level: ScalarLevel) -> Tensor:
