@@ -110,6 +110,13 @@ def test_a_process_without_an_event_keeps_its_objectives():
         ([[[(0, 1, (1, 2), ((1, 1), (0, 1)))]]], DomainError, "lower triangular"),
         ([[[(0, 1, (1, 2), ((-1, 0), (0, 1)))]]], DomainError, "lower triangular"),
         ([[[(0, True, 1, 0)]]], DtypeError, "real number"),
+        ([[[("a", 1, 1, 0)]]], RangeError, "number of a state"),
+        ([[[(math.nan, 1, 1, 0)]]], RangeError, "number of a state"),
+        ([[[(math.inf, 1, 1, 0)]]], RangeError, "number of a state"),
+        ([[[(0, 1, 1, -HALF)]]], DomainError, "signed"),
+        ([[[5]]], ShapeError, "list of events"),
+        ([5], ShapeError, "list of events"),
+        (5, ShapeError, "list of events"),
     ],
 )
 def test_wrong_processes_are_refused(events, error, words):
@@ -151,6 +158,12 @@ def test_worths_may_be_infinite_and_some_are_undefined():
         policy_worth(swing, [0, 0])
     with pytest.raises(DomainError, match="grow"):
         policy_worth(RationalMDP([[[(0, 1, 1, 2)]]]), [0])
+    # Objective 1 is infinite at state 1, and objective 2 adds it where its multiplier is 2.
+    below = ((1, 0), (1, HALF))
+    loop, into = [(1, 1, (1, 0), ((1, 0), (0, HALF)))], [(1, 1, (0, 0), ((1, 0), (1, 2)))]
+    endless = RationalMDP([[into], [[(1, 1, (1, 0), below)]], [loop]])
+    with pytest.raises(DomainError, match="infinite"):
+        policy_worth(endless, [0, 0, 0])
 
 
 def test_the_example_by_all_policies():

@@ -360,3 +360,26 @@ def test_an_event_that_ends_one_objective_only_is_told():
     plain = RationalMDP([[[(1, 1, (1, 0), ((1, 0), (3, 1)))]], [[]]])
     assert not solve(plain).advice
     assert not solve(plain.to_mdp()).advice
+
+
+@pytest.mark.parametrize("hazard", [Fraction(1, 3), Fraction(1, 2**50)])
+def test_a_multiplier_above_one_into_an_end_counts_for_nothing(hazard):
+    # Staying keeps the mass 1 though the process may end: its value must be collected by leaving.
+    back = 1 / (1 - hazard)
+    stay = [(1, hazard, 0, 3), (0, 1 - hazard, 0, back)]
+    for found in _both([[stay, [(1, 1, 1, 2)]], [[], []]]):
+        assert found.value[0].tolist() == [1.0]
+        assert found.policy.tolist() == [1, -1]
+        assert found.tie_set.tolist() == [[True, True], [False, False]]
+        assert found.certificate.verify()
+        assert not replace(found.certificate, policy=torch.tensor([0, -1])).verify()
+
+
+def test_a_leak_into_an_end_is_seen_beside_multipliers_above_one():
+    # The end comes with probability 2⁻⁵⁰ and multiplier 3: float64 would sum the rest to 1.
+    hazard = Fraction(1, 2**50)
+    risk = [(1, hazard, -1, 3), (0, 1 - hazard, 0, 1)]
+    mdp = RationalMDP([[risk, [(1, 1, -HALF, 0)]], [[], []]])
+    assert solve(mdp).policy.tolist() == [1, -1]
+    with pytest.raises(NotConvergedError):
+        solve(mdp.to_mdp())

@@ -152,6 +152,8 @@ def _growing(rows: Sequence[dict[int, Fraction]], rewards: Sequence[Worth]) -> l
     lifetime = solve_fixed_point(rows, [Fraction(1)] * len(rows))
     if min(lifetime) < 1:
         raise DomainError("multipliers must die out; under this policy they grow")
+    if any(math.isinf(r) for r in rewards):
+        raise DomainError("multipliers above 1 take up an infinite value of an objective above")
     return solve_fixed_point(rows, [Fraction(r) for r in rewards])
 
 

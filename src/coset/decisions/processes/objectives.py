@@ -94,7 +94,7 @@ def _parse(text: str, gamma: float) -> Objective:
     if not 0 <= discount <= 1:
         raise DomainError(
             f"a discount must be a number in [0, 1]; objective {text!r} with gamma {gamma} has "
-            f"{given if sign else gamma!r}"
+            f"{given if sign else gamma!r}; write, for instance, {name}@0.99"
         )
     if name == "safety" and discount != 1:
         raise DomainError(

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any, Self
 
 import torch
@@ -76,7 +77,13 @@ class RationalMDP(Record):
     num_objectives: int = 0
 
     def __post_init__(self) -> None:
-        table = [[list(action) for action in state] for state in self.events]
+        try:
+            table = [[[_parts(e) for e in action] for action in state] for state in self.events]
+        except TypeError as error:
+            raise ShapeError(
+                "a process must be a list of states, each a list of actions, each a list of events "
+                "(successor, probability, reward, multiplier); given something that is none"
+            ) from error
         widths = {len(state) for state in table}
         if len(widths) != 1 or 0 in widths:
             raise ShapeError(
@@ -242,15 +249,21 @@ def _floats(values: Sequence[Fraction]) -> Tensor:
     return torch.tensor([float(x) for x in values], dtype=torch.float64)
 
 
+def _parts(event: Any) -> tuple[Any, ...]:
+    if isinstance(event, RationalEvent):
+        return event.successor, event.probability, event.reward, event.multiplier
+    return tuple(event)
+
+
 def _depth(table: Sequence[Sequence[Sequence[Any]]]) -> int:
     """Return d: the length of the longest reward."""
     depth = 1
     for state in table:
         for action in state:
             for event in action:
-                reward = event.reward if isinstance(event, RationalEvent) else event[2]
-                if isinstance(reward, Sequence) and not isinstance(reward, str):
-                    depth = max(depth, len(reward))
+                for reward in event[2:3]:
+                    if isinstance(reward, Sequence) and not isinstance(reward, str):
+                        depth = max(depth, len(reward))
     return depth
 
 
@@ -260,8 +273,6 @@ def _action(
     found = []
     for k, event in enumerate(action):
         where = f"event {k} of {place}"
-        if isinstance(event, RationalEvent):
-            event = (event.successor, event.probability, event.reward, event.multiplier)
         if len(event) != 4:
             raise ShapeError(
                 f"an event is (successor, probability, reward, multiplier); {where} has "
@@ -279,9 +290,11 @@ def _action(
 
 def _event(event: Sequence[Any], depth: int, num_states: int, where: str) -> RationalEvent:
     successor, probability, reward, multiplier = event
-    if isinstance(successor, bool) or int(successor) != successor:
+    # NumPy's integers are numbers, too; of floats only the whole ones, NaN is none.
+    if isinstance(successor, bool) or not isinstance(successor, Real) or float(successor) % 1 != 0:
         raise RangeError(f"a successor is the number of a state; {where} has {successor!r}")
-    if not 0 <= successor < num_states:
+    place = int(float(successor))
+    if not 0 <= place < num_states:
         raise RangeError(f"a successor is one of 0…{num_states - 1}; {where} has {successor}")
     chance = exact_number(probability, f"the probability of {where}")
     if chance < 0:
@@ -295,9 +308,10 @@ def _event(event: Sequence[Any], depth: int, num_states: int, where: str) -> Rat
         if row[i] < 0 or any(row[i + 1 :]):
             raise DomainError(
                 f"a multiplier is lower triangular with a diagonal ≥ 0; row {i} of {where} is "
-                f"{', '.join(str(x) for x in row)}"
+                f"{', '.join(str(x) for x in row)}; reorder the objectives, or, where one event "
+                f"reverses preferences, solve signed(mdp) of an MDP"
             )
-    return RationalEvent(int(successor), chance, earned, matrix)
+    return RationalEvent(place, chance, earned, matrix)
 
 
 def _arrays(mdp: MDP) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from coset.core.errors import NotConvergedError
 from coset.core.numerics import EPSILON
 from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.row_sums import spread
 
 __all__ = [
     "PairBounds",
@@ -145,8 +146,8 @@ class UndiscountedLevel(ScalarLevel):
     """A level with what the sums of its weights would hide in their rounding.
 
     Attributes:
-        leaks: (S, A) bool: some event has a multiplier < 1 and none has one > 1, so that mass is
-            lost, however little; ``None`` if no action does.
+        leaks: (S, A) bool: some event has a multiplier < 1 or leads to where the process has
+            ended, and no other has one > 1, so that mass is lost, however little.
     """
 
     leaks: Tensor | None = None
@@ -169,6 +170,8 @@ def full_mass(level: ScalarLevel) -> np.ndarray:
 def with_full_rows(level: ScalarLevel, mdp: MDP, index: int) -> UndiscountedLevel:
     """Return the level, told which actions lose mass; float32 rows that lose none sum to 1.
 
+    What leads to where the process has ended gets the weight 0, and so counts in no sum.
+
     Args:
         level: the problem; weights in float32 miss 1 by so much that it matters where nothing
             ends.
@@ -179,22 +182,24 @@ def with_full_rows(level: ScalarLevel, mdp: MDP, index: int) -> UndiscountedLeve
         The level, with weights in float64.
     """
     gamma = mdp.entry(index, index)
-    leaks = None
-    if bool((gamma < 1).any()):
-        happens = mdp.probability > 0
-        leaks = (happens & (gamma < 1)).any(-1) & ~(happens & (gamma > 1)).any(-1)
-    arrays = level.successor, level.weight, level.reward, level.allowed
-    found = UndiscountedLevel(*arrays, scale=level.scale, leaks=leaks)
+    goes_on = level.active[level.successor.long()]
+    happens = mdp.probability > 0
+    loses = (happens & (~goes_on | (gamma < 1))).any(-1)
+    leaks = loses & ~(happens & goes_on & (gamma > 1)).any(-1)
+    weight = level.weight.masked_fill(~goes_on, 0.0)
+    found = UndiscountedLevel(
+        level.successor, weight, level.reward, level.allowed, scale=level.scale, leaks=leaks
+    )
     if level.weight.dtype == torch.float64:
         return found
-    weight = level.weight.double() * level.scale
+    weight = weight.double() * level.scale
     total = weight.sum(-1, keepdim=True)
     full = torch.from_numpy(full_mass(found)).to(total.device)[..., None]
     return replace(found, weight=torch.where(full, weight / total, weight), scale=1.0)
 
 
 def multiplies(level: ScalarLevel) -> bool:
-    """Tell whether some allowed action has weights that sum to more than 1.
+    """Tell whether some allowed action has weights that sum to more than 1 where it goes on.
 
     Args:
         level: the problem.
@@ -202,7 +207,8 @@ def multiplies(level: ScalarLevel) -> bool:
     Returns:
         Whether, beyond rounding.
     """
-    return bool(((level.row_sums() > 1 + _slack(level)) & level.allowed).any())
+    mass = spread(level, level.active.double())
+    return bool(((mass > 1 + _slack(level)) & level.allowed).any())
 
 
 def _slack(level: ScalarLevel) -> float:

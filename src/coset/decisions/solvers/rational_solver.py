@@ -200,10 +200,11 @@ def _trap(
             mass = _ZERO
             for event in mdp.events[s][a]:
                 weight = event.probability * event.multiplier[index][index]
-                if weight:
+                # Where all mass goes on, what a multiplier > 1 also sends to an end ends nothing.
+                if weight and live[event.successor]:
                     rows.append(s * width + a)
                     columns.append(event.successor)
-                mass += weight if live[event.successor] else _ZERO
+                    mass += weight
             full[s, a] = mass == 1
     shape = (mdp.num_states * width, mdp.num_states)
     links = sparse.coo_array((np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=shape)

@@ -33,7 +33,9 @@ class MDPSolution(Solution):
 
     Attributes:
         value: (S, d) float64, V*(s) for each objective.
-        policy: (S,) int64, the first action of the tie set; −1 at terminal states.
+        policy: (S,) int64, an optimal action: the first of the tie set, but where staying for ever
+            would collect nothing of an undiscounted objective, one on the way out (of the tie set,
+            too); −1 at terminal states.
         tie_set: (S, A) bool, the actions that survive every objective.
         tie_status: (S, d) int8, `TieStatus` of each state and objective.
         lost_at: (S, A) int8, the objective at which the action lost, counted from 0; d if it

@@ -66,7 +66,8 @@ def solve(
         Values, the tie set, statuses, where each action lost, a policy, and a certificate.
 
     Raises:
-        NotTransientError: if an objective has no finite value.
+        NotTransientError: if an objective has no finite value, or is not known to have one: gains
+            and losses may go on for ever, or multipliers above 1 need not die out.
         NoOptimalPolicyError: if the best is approached and not attained.
         UnprovedTieError: with ties "strict".
         NotConvergedError: if `throw` and the error asked for could not be proved.
