@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 
+from coset.core.results import Status
 from coset.decisions.processes.random_mdps import random_rational_mdp, random_undiscounted_mdp
 from coset.decisions.processes.rational import RationalMDP
 from coset.decisions.solvers.solving import solve
@@ -109,3 +110,24 @@ def test_certificates_are_shown_in_one_line(name):
         assert "tensor" not in shown
         assert "\n" not in shown
         assert len(shown) < 300
+
+
+@pytest.mark.parametrize("bits", [20, 40, 47, 53])
+def test_what_is_called_solved_is_proved_though_ends_are_unlikely(bits):
+    # Lifetimes of 2⁵³ steps leave u − W u ≥ 1 to the rounding of u.
+    hazard = Fraction(1, 2**bits)
+    out = [(0, 1 - hazard, 0, 1), (1, hazard, 0, 1)]
+    found = solve(RationalMDP([[[(0, 1, 0, 1)], out], [[], []]]).to_mdp(), throw=False)
+    assert found.value[0].tolist() == [0.0]
+    assert found.status is not Status.SOLVED or found.certificate.verify()
+    assert (found.status is Status.SOLVED) == (bits < 50)
+
+
+def test_bounds_of_huge_rewards_stay_in_float64():
+    half = Fraction(1, 2)
+    loop = [(0, half, -(10**100), 1), (0, half, -1, 0)]
+    mdp = RationalMDP([[loop, [(1, half, -1, 1), (1, half, -2, 1)]], [[], []]])
+    found = solve(mdp.to_mdp(), throw=False)
+    assert found.status is not Status.SOLVED
+    assert 0 < found.error_bound < 1e90  # beyond float32, whose infinity times 0 is no bound
+    assert found.certificate.verify()

@@ -41,7 +41,8 @@ class ValueBounds(Record):
     @property
     def error(self) -> Tensor:
         """(S,) float64: the bound of each state."""
-        return self.half_width * self.weights + self.rounding * (self.weights > 0)
+        # Of a number and truth values torch would make float32.
+        return self.half_width * self.weights + self.rounding * (self.weights > 0).double()
 
     @property
     def error_bound(self) -> float:

@@ -90,12 +90,27 @@ class PairProblem:
         Returns:
             (P,).
         """
+        return self._rounding(np.abs(self.reward), value)
+
+    def steps(self, weights: np.ndarray) -> np.ndarray:
+        """Return u − W u, rounded down.
+
+        Args:
+            weights: (N,) u ≥ 0.
+
+        Returns:
+            (P,).
+        """
+        lost = self._rounding(np.zeros(len(self.state)), weights)
+        return np.asarray(weights[self.state] - self.matrix @ weights - lost)
+
+    def _rounding(self, reward: np.ndarray, value: np.ndarray) -> np.ndarray:
         largest = np.zeros(len(self.state))
         some = np.flatnonzero(np.diff(self.matrix.indptr))
         if len(some):
             entries = np.abs(value)[self.matrix.indices]
             largest[some] = np.maximum.reduceat(entries, self.matrix.indptr[some])
-        size = np.abs(self.reward) + self.matrix.sum(1) * largest + np.abs(value)[self.state]
+        size = reward + self.matrix.sum(1) * largest + np.abs(value)[self.state]
         return np.asarray(2.0 * EPSILON["float64"] * self.terms * size)
 
     def restrict(self, kept: np.ndarray) -> PairProblem:
@@ -344,7 +359,7 @@ def bounded(problem: PairProblem, value: np.ndarray, policy: np.ndarray, rounds:
     lifetime *= 1.0 + 1e-9
     gain = problem.values(value) - value[problem.state]
     slack = problem.error + problem.rounding(value)
-    steps = lifetime - problem.matrix[policy] @ lifetime
+    steps = problem.steps(lifetime)[policy]
     shortfall = np.maximum(0.0, slack[policy] - gain[policy])
     low = float((shortfall / steps).max(initial=0.0)) * _MARGIN if (steps > 0).all() else np.inf
     high, longest = _upper(problem, gain + slack, lifetime, policy)
@@ -369,10 +384,12 @@ def _upper(
         if not (np.isfinite(longest).all() and (longest >= 0.5).all()):
             break
         longest = longest * (1.0 + 1e-9)
-        steps = longest[problem.state] - problem.matrix @ longest
+        steps = problem.steps(longest)
         counts = (gain > 0) | (steps > 0)
         floor = gain[counts & (steps > 0)] / steps[counts & (steps > 0)]
         high = max(float(floor.max(initial=0.0)) * _MARGIN, 1e-300)
+        if not np.isfinite(high):
+            break
         failing = gain >= high * steps
         if not failing.any():
             return high, longest
