@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from coset.cli.dispatch import run_command
 from coset.core.errors import (
@@ -20,6 +21,8 @@ from coset.decisions.commands.explain import explain
 from coset.decisions.commands.process import PLAIN, ProcessOptions, open_process, place_of
 from coset.decisions.commands.solve import solve
 from coset.decisions.processes.mdp_file import read_mdp, write_mdp
+from coset.decisions.processes.named_mdp import NamedMDP
+from coset.decisions.solvers.solving import solve as library_solve
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "mdps"
 GOAL_FIRST = ProcessOptions(objectives="goal,steps")
@@ -313,3 +316,12 @@ def test_the_words_of_the_command_line_are_understood(capsys, tmp_path):
     explained = ["decisions", "explain", "FrozenLake-v1", "1,2", "--objectives", "goal,steps"]
     assert run_command([*explained, "--map", "4x4", "--exact", "--json"]) == 0
     assert told(capsys)["exact"] == ["9/17", "-525/17"]
+
+
+def test_what_was_read_is_solved_as_it_is():
+    named = read_mdp(EXAMPLES / "corner.json")
+    found, exact = library_solve(named), library_solve(named, ties="exact")
+    assert exact.exact == library_solve(named.exact()).exact
+    assert torch.allclose(found.value, exact.value)
+    floats = NamedMDP.of(named.mdp)
+    assert library_solve(floats, ties="exact").exact == library_solve(floats.exact()).exact

@@ -81,7 +81,7 @@ def test_wrong_options_are_refused(options, error):
 
 
 def test_what_is_no_process_is_refused():
-    with pytest.raises(DtypeError, match="MDP or a RationalMDP"):
+    with pytest.raises(DtypeError, match="must be an MDP, a RationalMDP or a NamedMDP"):
         solve([[1.0]])
 
 

@@ -167,8 +167,7 @@ def stated(preferences: Preferences) -> dict[str, Any]:
         λ ≥ 0, μ ≥ 0, ν, with λ ≠ 0, give Σ λ d + Σ μ d + Σ ν d = 0, d = p − q: then the compound
         lotteries Σ w p and Σ w q are the same, though Independence puts one before the other.""",
     hypotheses="finitely many outcomes and preferences, rational probabilities; checked exactly",
-    source="[paper] utility, the axioms; the alternative is "
-    "Motzkin's",
+    source="[paper] utility, the axioms; the alternative is Motzkin's",
     kind="proved",
     expected="holds",
     mutants={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,23 +83,10 @@ class Problem:
             denominators up to 10,000; of an npz file the fractions that its floats are.
         """
         from coset.decisions.processes.mdp_outcomes import outcomes_of
-        from coset.decisions.processes.rational import RationalMDP
 
-        outcomes = self.named.outcomes
-        if outcomes is None:
-            if self.model is None:
-                return RationalMDP.from_mdp(self.named.mdp)
-            outcomes = outcomes_of(self.named.mdp)
-        mdp = self.named.mdp
-        events: list[list[list[Any]]] = [
-            [[] for _ in range(mdp.num_actions)] for _ in range(mdp.num_states)
-        ]
-        for one in outcomes:
-            events[one.state][one.action].append(
-                (one.successor, one.probability, one.reward, one.multiplier)
-            )
-        frozen = tuple(tuple(tuple(action) for action in state) for state in events)
-        return RationalMDP(frozen)
+        if self.model is None or self.named.outcomes is not None:
+            return self.named.exact()
+        return replace(self.named, outcomes=outcomes_of(self.named.mdp)).exact()
 
 
 def open_process(process: str, options: ProcessOptions) -> Problem:

@@ -61,8 +61,20 @@ def penalty_phases(rows: Rows, folders: Sequence[Path]) -> Figure:
                 )
         if thresholds:
             lengths, least = zip(*thresholds, strict=True)
-            axes.plot(lengths, least, color=INK, marker="", linestyle="-", label="least penalty that works")
-        axes.set(xscale="log", yscale="log", xlabel="length of the cliff (cells)", ylabel="penalty for a fall")
+            axes.plot(
+                lengths,
+                least,
+                color=INK,
+                marker="",
+                linestyle="-",
+                label="least penalty that works",
+            )
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="length of the cliff (cells)",
+            ylabel="penalty for a fall",
+        )
         axes.set_title("No penalty works on every cliff")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

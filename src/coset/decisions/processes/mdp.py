@@ -189,7 +189,7 @@ class MDP(Record):
         return mean
 
     def level(
-        self, level: int, lower_values: Tensor | None = None, allowed: Tensor | None = None
+        self, level: int, values_above: Tensor | None = None, allowed: Tensor | None = None
     ) -> ScalarLevel:
         """Return one objective as a scalar problem, the ones above it being solved.
 
@@ -197,7 +197,7 @@ class MDP(Record):
 
         Args:
             level: i in 0…d−1.
-            lower_values: (S, i) float64, V_0 … V_{i−1}; needed where some Γ_ij, j < i, is not 0.
+            values_above: (S, i) float64, V_0 … V_{i−1}; needed where some Γ_ij, j < i, is not 0.
             allowed: (S, A) bool: the actions that are left; all that exist by default.
 
         Returns:
@@ -208,13 +208,13 @@ class MDP(Record):
             ShapeError: if values are missing or of another shape.
             DomainError: if multipliers are negative: see `signed`.
         """
-        check_level(self, level, lower_values)
+        check_level(self, level, values_above)
         diagonal = self.entry(level, level)
         reward = self.expected_reward(level)
         for j in range(level):
             cross = self.entry(level, j)
-            if lower_values is not None and bool((cross != 0).any()):
-                reward = reward + self._carried(cross, lower_values[:, j])
+            if values_above is not None and bool((cross != 0).any()):
+                reward = reward + self._carried(cross, values_above[:, j])
         left = self.allowed if allowed is None else self.allowed & allowed
         if diagonal.numel() == 1:
             scale = float(diagonal)

@@ -268,13 +268,13 @@ def _multipliers(multiplier: Any, chance: Tensor, num_objectives: int) -> Tensor
     return array[..., 0] if d == 1 and array.ndim == 4 else array
 
 
-def check_level(mdp: MDP, level: int, lower_values: Tensor | None) -> None:
+def check_level(mdp: MDP, level: int, values_above: Tensor | None) -> None:
     """Refuse to make a scalar problem of a level from too little.
 
     Args:
         mdp: the process.
         level: the objective, 0…d−1.
-        lower_values: (S, level) or ``None``.
+        values_above: (S, level) or ``None``.
 
     Raises:
         RangeError: if the level is not an objective.
@@ -289,12 +289,12 @@ def check_level(mdp: MDP, level: int, lower_values: Tensor | None) -> None:
         )
     need = mdp.has_matrix and any(bool((mdp.entry(level, j) != 0).any()) for j in range(level))
     shape = (mdp.num_states, level)
-    if lower_values is None and need:
+    if values_above is None and need:
         raise ShapeError(
             f"level {level} takes part of its reward from the values of the levels above it; "
-            f"give lower_values of shape {shape}"
+            f"give values_above of shape {shape}"
         )
-    if lower_values is not None and (
-        lower_values.ndim != 2 or lower_values.shape[0] != shape[0] or lower_values.shape[1] < level
+    if values_above is not None and (
+        values_above.ndim != 2 or values_above.shape[0] != shape[0] or values_above.shape[1] < level
     ):
-        raise ShapeError(f"lower_values must be {shape}; given {tuple(lower_values.shape)}")
+        raise ShapeError(f"values_above must be {shape}; given {tuple(values_above.shape)}")

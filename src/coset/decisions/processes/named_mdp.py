@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from coset.core.errors import DomainError, UnknownNameError
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.mdp_outcomes import Outcome
+from coset.decisions.processes.rational import RationalMDP
 
 __all__ = ["NamedMDP"]
 
@@ -79,6 +81,24 @@ class NamedMDP:
             start,
             name,
         )
+
+    def exact(self) -> RationalMDP:
+        """Return the process in exact numbers.
+
+        Returns:
+            Its outcomes as they were written, if they are known; else the fractions that its
+            floats are.
+        """
+        if self.outcomes is None:
+            return RationalMDP.from_mdp(self.mdp)
+        events: list[list[list[Any]]] = [
+            [[] for _ in range(self.mdp.num_actions)] for _ in range(self.mdp.num_states)
+        ]
+        for one in self.outcomes:
+            events[one.state][one.action].append(
+                (one.successor, one.probability, one.reward, one.multiplier)
+            )
+        return RationalMDP(tuple(tuple(tuple(action) for action in state) for state in events))
 
     def with_objectives(self, objectives: Sequence[str]) -> NamedMDP:
         """Return the process with its objectives in another order, or fewer of them.

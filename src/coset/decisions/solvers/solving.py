@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coset.core.errors import ConfigError, DomainError, DtypeError, ShapeError
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.named_mdp import NamedMDP
 from coset.decisions.processes.rational import RationalMDP
 from coset.decisions.solvers.lexicographic import SolveOptions, solve_lexicographic
 from coset.decisions.solvers.rational_solver import solve_exact
@@ -24,7 +25,7 @@ Ties = Literal["tol", "exact", "strict"]
 
 
 def solve(
-    mdp: MDP | RationalMDP,
+    mdp: MDP | RationalMDP | NamedMDP,
     method: Method = "auto",
     *,
     tol: float = 1e-8,
@@ -48,7 +49,8 @@ def solve(
     a process is solved all the same, for policies that stay best at every state; `advice` says so.
 
     Args:
-        mdp: the process; a `RationalMDP` is solved exactly.
+        mdp: the process; a `RationalMDP` is solved exactly, a `NamedMDP` from the exact numbers of
+            its file where ``"exact"`` is asked for.
         method: how an objective is solved whose multipliers die out: "vi", "mpi", "pi", "lp", or
             "auto"; "exact" reads the floats as the fractions that they are, and solves in
             fractions (some hundred states).
@@ -98,6 +100,8 @@ def solve(
         >>> found.certificate.verify()
         True
     """
+    if isinstance(mdp, NamedMDP):
+        mdp = mdp.exact() if "exact" in (method, ties) else mdp.mdp
     slacks = _checked(mdp, method, tol, max_iter, ties, slack)
     if isinstance(mdp, RationalMDP) or "exact" in (method, ties):
         if slacks is not None:
@@ -142,7 +146,9 @@ def _checked(
     mdp: Any, method: str, tol: float, max_iter: int, ties: str, slack: Any
 ) -> tuple[float, ...] | None:
     if not isinstance(mdp, MDP | RationalMDP):
-        raise DtypeError(f"a process must be an MDP or a RationalMDP; given {type(mdp).__name__}")
+        raise DtypeError(
+            f"a process must be an MDP, a RationalMDP or a NamedMDP; given {type(mdp).__name__}"
+        )
     for what, given, known in (("method", method, Method), ("ties", ties, Ties)):
         if given not in get_args(known):
             raise ConfigError(
