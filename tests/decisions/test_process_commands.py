@@ -188,7 +188,7 @@ def test_floats_call_the_hazard_a_tie(capsys, narrow):
     assert "every tie must be proved" in told(capsys)["reason"]
     assert explain(file, exact=True) == 0
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "a lost at priority 1, safety, by 8.67361738e-19" in words
+    assert "a lost at safety (priority 1), by 8.67361738e-19" in words
     assert "worth safety 0, money 1" in words
 
 
@@ -221,8 +221,8 @@ def test_explain_tells_where_and_by_how_much(capsys, narrow):
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert words[0] == "row 1, column 2"
     assert words[1] == "worth goal 9/17, steps -525/17"
-    assert "left best (with others)" in words
-    assert "down lost at priority 1, goal, by 0.274509804" in words
+    assert "left optimal (with others)" in words
+    assert "down lost at goal (priority 1), by 0.274509804" in words
     assert explain("FrozenLake-v1", "5", options=GOAL_FIRST, json=True) == 0
     report = told(capsys)
     assert (report["state"], report["actions"]) == ("row 1, column 1", [])

@@ -92,7 +92,9 @@ def _fates(problem: Problem, solution: MDPSolution, state: int) -> dict[str, Any
 
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(printable(report['state']))}[/bold]")
+    state = report["state"]
+    title = f"state {state}" if state.isdecimal() else state
+    console.print(f"[bold]{escape(printable(title))}[/bold]")
     if not report["solved"]:
         console.print(f"no: {escape(printable(report['reason']))}")
         return
@@ -111,8 +113,8 @@ def _print(report: dict[str, Any]) -> None:
     doubt = "; a tie is assumed and not proved" if report["tie_assumed"] else ""
     for fate in (*best, *(f for f in report["actions"] if not f["best"])):
         if fate["best"]:
-            what = f"best{' (with others)' if len(best) > 1 else ''}{doubt}"
+            what = f"optimal{' (with others)' if len(best) > 1 else ''}{doubt}"
         else:
-            what = f"lost at priority {fate['priority']}, {fate['lost_at']}, by {fate['by']:.9g}"
+            what = f"lost at {fate['lost_at']} (priority {fate['priority']}), by {fate['by']:.9g}"
         table.add_row(escape(printable(fate["action"])), escape(printable(what)))
     console.print(table)

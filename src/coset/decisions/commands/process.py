@@ -107,6 +107,11 @@ def open_process(process: str, options: ProcessOptions) -> Problem:
         raise ConfigError("--slippery and --firm contradict each other; give one")
     if Path(process).suffix.lower() in (".json", ".npz"):
         return _open_file(Path(process), options)
+    if Path(process).is_dir():
+        raise ConfigError(
+            f"a process is an environment's name or a file ending in .json or .npz; {process} is a "
+            f"folder"
+        )
     return _open_environment(process, options)
 
 

@@ -162,8 +162,9 @@ def _refuse(trap: Trap, kept: np.ndarray, stuck: np.ndarray) -> None:
     inside = parts.inside.reshape(kept.shape)
     actions = tuple(tuple(int(a) for a in np.flatnonzero(inside[s])) for s in members)
     shown = ", ".join(str(s) for s in members[:8]) + (" …" if len(members) > 8 else "")
+    where = f"state{'s' if len(members) > 1 else ''} {shown}"
     raise NoOptimalPolicyError(
-        f"an optimal policy must leave states {shown} to collect objective {trap.index + 1}, yet "
+        f"an optimal policy must leave {where} to collect objective {trap.index + 1}, yet "
         f"each later objective is better the longer it stays: the best value is approached and "
         f"not attained; discount objective {trap.index + 1}, or give staying a cost",
         tuple(int(s) for s in members),
