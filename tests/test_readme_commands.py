@@ -92,10 +92,15 @@ def test_commands(file, command, output, tmp_path):
 
 def test_commands_of_the_table_exist():
     from coset.cli.dispatch import COMMANDS
+    from coset.core.registry import built_subjects, load
 
     table = (ROOT / "README.md").read_text().partition("## Commands")[2].partition("##")[0]
-    shown = set(re.findall(r"`coset (\w+)", table))
-    assert shown == set(COMMANDS)
+    subjects = [subject.name for subject in built_subjects()]
+    assert set(re.findall(r"`coset (\w+)", table)) == {*COMMANDS, *subjects}
+    for subject in subjects:
+        (row,) = [line for line in table.splitlines() if line.startswith(f"| `coset {subject} ")]
+        words = re.findall(r"`(?:coset \w+ )?(\w+)`", row)
+        assert words == list(load(subject, "commands").COMMANDS)
 
 
 def test_make_targets_are_at_most_ten_and_those_of_the_readme():
