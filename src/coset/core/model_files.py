@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from coset.core.errors import ConfigError, FileFormatError, UnknownNameError
 from coset.core.files import write_atomic
+from coset.core.foreign_files import parse_json
 from coset.core.registry import MODEL_CLASSES
 
 if TYPE_CHECKING:
@@ -238,29 +239,9 @@ def _parse(text: str) -> Any:
         ValueError: if it is anything else.
         RecursionError: if it is nested too deeply to be parsed at all.
     """
-    value = json.loads(
-        text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_distinct
-    )
+    value = parse_json(text)
     _check_depth(value, _MAX_DEPTH)
     return value
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is too large")
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("an object names a key twice")
-    return result
 
 
 def _check_depth(value: Any, levels: int) -> None:

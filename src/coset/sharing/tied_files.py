@@ -31,6 +31,7 @@ from coset.core.errors import (
     FileFormatError,
 )
 from coset.core.files import write_atomic
+from coset.core.foreign_files import distinct_keys
 from coset.core.model_files import FORMAT_VERSION, inspect_file
 from coset.core.registry import MODEL_CLASSES
 from coset.sharing.index_codes import INDEX_CODES, code_index, read_index
@@ -329,7 +330,7 @@ def _read_description(path: Path, text: str) -> dict[str, _Entry]:
     """Return what is said of each tied tensor."""
     where = f"{path}: the metadata key {_TIED}"
     try:
-        described = json.loads(text, object_pairs_hook=_distinct)
+        described = json.loads(text, object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{where} is not JSON: {error}") from error
     if not isinstance(described, dict) or set(described) != {"format_version", "tensors"}:
@@ -343,13 +344,6 @@ def _read_description(path: Path, text: str) -> dict[str, _Entry]:
     if not isinstance(tensors, dict):
         raise FileFormatError(f"{where} must map names to shape, bits and code")
     return {name: _read_entry(f"{path}: tied tensor {name!r}", tensors[name]) for name in tensors}
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("an object names a key twice")
-    return result
 
 
 def _read_entry(where: str, entry: Any) -> _Entry:

@@ -29,13 +29,13 @@ an outcome or in the entry, a multiplier also in the file: the nearest counts.
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import dump_json, write_atomic
+from coset.core.foreign_files import read_strict_json
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.mdp_fields import (
     MAX_LABEL,
@@ -67,41 +67,9 @@ def read(path: Path) -> NamedMDP:
     Raises:
         FileFormatError: if the file is missing, too large, not strict JSON, or a field is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)  # a pipe does not tell its size
-        if len(content) > MAX_FILE_BYTES:
-            raise FileFormatError(f"{path} may have {MAX_FILE_BYTES:,} bytes; it has more; use npz")
-        value = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_distinct,
-            parse_constant=_refuse,
-            parse_float=Written,
-        )
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path} must be UTF-8 text; byte {error.start} is not") from error
-    except json.JSONDecodeError as error:
-        raise FileFormatError(
-            f"{path} must be JSON; line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path} must be JSON: {error}") from error
+    too_large = f"may have {MAX_FILE_BYTES:,} bytes; it has more; use npz"
+    value = read_strict_json(path, MAX_FILE_BYTES, too_large, parse_float=Written)
     return mdp_from_json(value, str(path))
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"an object names {key[:MAX_LABEL]!r} twice")
-        result[key] = value
-    return result
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is not a JSON number")
 
 
 def mdp_from_json(value: Any, where: str = "the process") -> NamedMDP:

@@ -20,8 +20,6 @@ The file holds one object::
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ import numpy as np
 
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import write_json
+from coset.core.foreign_files import read_strict_json
 from coset.ssm.automata.automaton import Automaton
 from coset.ssm.automata.transitions import MAX_TRANSITIONS
 
@@ -55,49 +54,9 @@ def read_automaton(path: Path) -> Automaton:
     Raises:
         FileFormatError: if the file is missing, too large, not strict JSON, or a field is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)  # a pipe does not tell its size
-        if len(content) > MAX_FILE_BYTES:
-            raise FileFormatError(
-                f"{path} may have {MAX_FILE_BYTES:,} bytes as an automaton; it has more"
-            )
-        value = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_distinct,
-            parse_constant=_refuse,
-            parse_float=_finite,
-        )
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path} must be UTF-8 text; byte {error.start} is not") from error
-    except json.JSONDecodeError as error:
-        raise FileFormatError(
-            f"{path} must be JSON; line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path} must be JSON: {error}") from error
+    too_large = f"may have {MAX_FILE_BYTES:,} bytes as an automaton; it has more"
+    value = read_strict_json(path, MAX_FILE_BYTES, too_large)
     return automaton_from_json(value, str(path))
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"an object names {key[:_MAX_LABEL]!r} twice")
-        result[key] = value
-    return result
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text} is too large")
-    return value
 
 
 def automaton_from_json(value: Any, where: str = "the automaton") -> Automaton:
