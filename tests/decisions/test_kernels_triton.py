@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from coset.decisions.solvers.bellman import sweep
 from coset.decisions.solvers.iterate import iterate
 from decisions.kernel_cases import SHAPES, make_level, random_values
+from triton_tools import compile_for_gpu, interpret
 
-triton = pytest.importorskip("triton")
-
-TESTS = Path(__file__).parents[1]
-
-
-def interpret(*cases):
-    command = [sys.executable, "-m", "decisions.triton_run", *cases]
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, env=environment, cwd=TESTS, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split() == ["same"], done.stderr[-2000:]
+pytest.importorskip("triton")
 
 
 def test_the_kernel_by_interpreter():
     interpret(
+        "decisions.triton_run",
         "0,2,3,1,float64,all",
         "1,1,1,1,float64,all",
         "65,3,2,1,float32,all",
@@ -42,19 +28,15 @@ def test_the_kernel_by_interpreter():
 @pytest.mark.slow
 def test_the_kernel_by_interpreter_at_many_sizes():
     sizes, kinds = (1, 2, 63, 64, 65, 1000), ("float32,all", "float64,own")
-    interpret(*(f"{size},2,2,{n},{kind}" for size in sizes for n in (1, 3) for kind in kinds))
+    run = "decisions.triton_run"
+    interpret(run, *(f"{size},2,2,{n},{kind}" for size in sizes for n in (1, 3) for kind in kinds))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fp32", "fp64"])
 def test_the_kernel_compiles_for_a_gpu(kind):
-    """The interpreter accepts more than the compiler does; this needs no GPU."""
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
     from coset.decisions.kernels import cuda
 
-    kernel = cuda._sweep
     types = {
         "successor": "*i32",
         "weight": "*fp32",
@@ -64,14 +46,7 @@ def test_the_kernel_compiles_for_a_gpu(kind):
         **dict.fromkeys(("value", "out", "low", "high"), f"*{kind}"),
     }
     constants = {"num": 5, "states": 256, "columns": 1}
-    signature = {
-        name: types.get(name, "constexpr" if name in constants else "i64")
-        for name in kernel.arg_names
-    }
-    places = {(kernel.arg_names.index(k),): v for k, v in constants.items()}
-    source = ASTSource(fn=kernel, signature=signature, constexprs=places)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
-    assert "ld.global" in compiled.asm["ptx"]
+    assert "ld.global" in compile_for_gpu(cuda._sweep, types, constants)
 
 
 @pytest.mark.gpu
