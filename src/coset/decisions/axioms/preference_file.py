@@ -33,6 +33,7 @@ import numpy as np
 
 from coset.core.errors import CosetError, DomainError, FileFormatError
 from coset.core.files import write_atomic
+from coset.core.foreign_files import read_text
 from coset.decisions.axioms.packing import PackedLottery, packed
 from coset.decisions.axioms.preferences import (
     INDIFFERENT,
@@ -106,18 +107,8 @@ def read_preferences(
         FileFormatError: if the file is missing, too large, no such CSV, or a field is wrong; names
             the line and the field.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)  # a pipe does not tell its size
-        if len(content) > MAX_FILE_BYTES:
-            raise FileFormatError(
-                f"{path} may have {MAX_FILE_BYTES:,} bytes as preferences; it has more"
-            )
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path} must be UTF-8 text; byte {error.start} is not") from error
+    too_large = f"may have {MAX_FILE_BYTES:,} bytes as preferences; it has more"
+    text = read_text(path, MAX_FILE_BYTES, too_large, "utf-8-sig")
     return _Reader(str(path)).read(text, progress)
 
 
