@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from coset.core.results import Record
 from coset.decisions.preferences.lottery import EventSequence, Lottery
+from coset.decisions.preferences.readable_record import changed_to_json
 
 __all__ = ["ExactRecord"]
 
@@ -56,10 +57,7 @@ class ExactRecord(Record):
         Raises:
             TypeError: if an outcome is neither text, a number, a tuple nor an event sequence.
         """
-        shadow = object.__new__(type(self))
-        for field in dataclasses.fields(self):
-            object.__setattr__(shadow, field.name, _storable(getattr(self, field.name)))
-        return Record.to_json(shadow)
+        return changed_to_json(self, _storable)
 
 
 def _storable(value: Any) -> Any:
@@ -69,11 +67,7 @@ def _storable(value: Any) -> Any:
         return _StoredLottery(_storable(value.outcomes), _storable(value.weights))
     if isinstance(value, EventSequence):
         return _StoredSequence(value.events)
-    if isinstance(value, tuple):
-        return tuple(_storable(v) for v in value)
-    if isinstance(value, Mapping):
-        return {_storable(k): _storable(v) for k, v in value.items()}
-    return value
+    return _inside(value, _storable)
 
 
 def _revived(value: Any) -> Any:
@@ -83,8 +77,13 @@ def _revived(value: Any) -> Any:
         return Lottery(_revived(value.outcomes), _revived(value.weights))
     if isinstance(value, _StoredSequence):
         return EventSequence(value.events)
+    return _inside(value, _revived)
+
+
+def _inside(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Change what a tuple or a mapping holds; anything else stays."""
     if isinstance(value, tuple):
-        return tuple(_revived(v) for v in value)
+        return tuple(change(v) for v in value)
     if isinstance(value, Mapping):
-        return {_revived(k): _revived(v) for k, v in value.items()}
+        return {change(k): change(v) for k, v in value.items()}
     return value

@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.errors import DomainError, ShapeError
-from coset.core.results import Record
 from coset.decisions.preferences.exact_numbers import Vector, exact_vector
 from coset.decisions.preferences.lottery import Lottery
+from coset.decisions.preferences.readable_record import ReadableRecord
 
 __all__ = [
     "LexicographicUtility",
@@ -66,18 +66,8 @@ def shown(value: Any) -> str:
     return f"({', '.join(map(shown, value))})" if isinstance(value, tuple) else str(value)
 
 
-def _as_text(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _as_text(x) for key, x in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_as_text(x) for x in value)
-    return value
-
-
 @dataclass(frozen=True, eq=False)
-class PreferenceModel(Record):
+class PreferenceModel(ReadableRecord):
     """What all utilities share: exact expectations, and an oracle that compares them."""
 
     @property
@@ -143,21 +133,6 @@ class PreferenceModel(Record):
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     __hash__ = None  # type: ignore[assignment]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the model as JSON values; numbers are text such as "9/10", nothing is rounded.
-
-        Returns:
-            What `from_json` takes.
-
-        Raises:
-            TypeError: if an outcome is something other than a JSON value or a tuple of them.
-        """
-        # Filled without the checks of the constructor, which would make numbers of the text.
-        text = object.__new__(type(self))
-        for field in dataclasses.fields(self):
-            object.__setattr__(text, field.name, _as_text(getattr(self, field.name)))
-        return Record.to_json(text)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
