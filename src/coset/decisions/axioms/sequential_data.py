@@ -12,6 +12,7 @@ from coset.decisions.axioms.certificate import PreferenceCertificate
 from coset.decisions.axioms.checking import check
 from coset.decisions.axioms.exact_records import ExactRecord
 from coset.decisions.axioms.preferences import RELATIONS, Pair, Preferences
+from coset.decisions.axioms.sequential_forms import later
 from coset.decisions.preferences.lottery import EventSequence, Lottery
 
 __all__ = ["MemorylessReport", "check_memoryless"]
@@ -170,7 +171,7 @@ def _inferred(stated: Sequence[_Statement], event: str) -> list[_Statement]:
     """Return what the statements say after the event, and without it, if it keeps the order."""
     found = []
     for s in stated:
-        after = (s.preferred.prepend(event), s.other.prepend(event))
+        after = later(event, (s.preferred, s.other))
         found.append(_Statement(*after, s.relation, f"{s.origin} after {event}"))
         parts = _difference(s.preferred, s.other)
         while parts is not None and all(_begins(part, event) for part in parts):

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from coset.core.errors import DomainError
-from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap
+from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap, later
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph, Futures
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
 from coset.decisions.preferences.exact_numbers import Vector, apply
@@ -84,16 +84,12 @@ def memoryless_verdict(graph: EventGraph) -> AxiomVerdict:
         if not strict:
             seen = next(i for i, image in enumerate(images) if any(image))
             pairs.append(after.lotteries([Fraction(int(i == seen)) for i in range(len(images))]))
-        asked = [both for pair in pairs for both in (pair, _after(edge, pair))]
+        asked = [both for pair in pairs for both in (pair, later(edge.event, pair))]
         how = "reverses the order of" if strict else "makes indifferent some, not all, of"
         reason = f"the event {edge.event} {how} what can follow it"
         return _refuted(graph, "memorylessness", asked, edge, reason)
     reason = "each event keeps the order of its futures, or makes all of them indifferent"
     return AxiomVerdict(True, reason, axiom="memorylessness", is_proved=True)
-
-
-def _after(edge: Edge, pair: Comparison) -> Comparison:
-    return pair[0].prepend(edge.event), pair[1].prepend(edge.event)
 
 
 def _refuted(
@@ -144,14 +140,14 @@ def _trade_offs(edge: Edge, after: Futures, at: int, images: Sequence[Vector]) -
     """
     unit = [Fraction(int(i == at)) for i in range(len(images))]
     a, b = after.lotteries(unit)
-    later_a, later_b = _after(edge, (a, b))
+    later_a, later_b = later(edge.event, (a, b))
     c, d = mix(_HALF, b, later_b), mix(_HALF, a, later_a)
     alive = next(i for i, image in enumerate(images) if any(image))
     other = after.lotteries([Fraction(int(i == alive)) for i in range(len(images))])
     return [
         (mix(_HALF, later_a, c), mix(_HALF, later_b, d)),
         (mix(_HALF, a, c), mix(_HALF, b, d)),
-        _after(edge, other),
+        later(edge.event, other),
     ]
 
 

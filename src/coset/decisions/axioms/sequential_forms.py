@@ -9,9 +9,22 @@ from typing import Any
 
 from coset.decisions.preferences.lottery import EventSequence, Lottery, mix
 
-__all__ = ["FORMS", "Comparison", "delayed_swap"]
+__all__ = ["FORMS", "Comparison", "delayed_swap", "later"]
 
 Comparison = tuple[Lottery, Lottery]
+
+
+def later(event: str, comparison: Comparison) -> Comparison:
+    """Return a comparison as it is after an event.
+
+    Args:
+        event: e.
+        comparison: p and q.
+
+    Returns:
+        e∘p and e∘q.
+    """
+    return comparison[0].prepend(event), comparison[1].prepend(event)
 
 
 def delayed_swap(
@@ -42,7 +55,7 @@ def _prefixed(comparisons: Sequence[Comparison], event: str) -> bool:
     """Each second comparison is the one before it, after the event."""
     pairs = list(zip(comparisons[0::2], comparisons[1::2], strict=False))
     return 2 * len(pairs) == len(comparisons) > 0 and all(
-        (p.prepend(event), q.prepend(event)) == after for (p, q), after in pairs
+        later(event, before) == after for before, after in pairs
     )
 
 
@@ -50,23 +63,23 @@ def _trade_off(comparisons: Sequence[Comparison], event: str) -> bool:
     """One trade-off after the event, the same without it, and two futures of the event."""
     if len(comparisons) != 3:
         return False
-    later, now, alive = comparisons
-    shares = [_moved(x, y, event) for x, y in zip(later, now, strict=True)]
+    delayed, now, alive = comparisons
+    shares = [_moved(x, y, event) for x, y in zip(delayed, now, strict=True)]
     begun = all(len(_tails(side, event)) == len(side.outcomes) for side in alive)
     return begun and shares[0] is not None and shares[0] == shares[1]
 
 
-def _moved(later: Lottery, now: Lottery, event: str) -> Fraction | None:
-    """Return s with later = s e∘A + (1 − s) C and now = s A + (1 − s) C, if there are A and C."""
-    outcomes: list[Any] = sorted(later.support | now.support, key=len)
+def _moved(delayed: Lottery, now: Lottery, event: str) -> Fraction | None:
+    """Return s with delayed = s e∘A + (1 − s) C and now = s A + (1 − s) C, if there are A and C."""
+    outcomes: list[Any] = sorted(delayed.support | now.support, key=len)
     moved: dict[EventSequence, Any] = {}
     for outcome in outcomes:
-        change = later.probability(outcome) - now.probability(outcome)
+        change = delayed.probability(outcome) - now.probability(outcome)
         begins = outcome.events[:1] == (event,)
         moved[outcome] = (moved.get(_tail(outcome), 0) if begins else 0) - change
         if not 0 <= moved[outcome] <= now.probability(outcome):
             return None
-        if moved[outcome] and outcome.prepend(event) not in later.support:
+        if moved[outcome] and outcome.prepend(event) not in delayed.support:
             return None
     return sum(moved.values(), Fraction(0))
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import torch
 
 from coset.core.errors import DomainError, DtypeError
-from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap
+from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap, later
 from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle, mix
 from coset.decisions.preferences.random_models import all_sequences, random_lottery
@@ -143,10 +143,6 @@ class Search:
         return AxiomWitness(axiom, tuple(comparisons), tuple(answers), event)
 
 
-def _later(event: str, comparison: Comparison) -> Comparison:
-    return comparison[0].prepend(event), comparison[1].prepend(event)
-
-
 def search_memoryless(search: Search) -> AxiomVerdict:
     """Search for an event that changes the order of what follows.
 
@@ -165,7 +161,7 @@ def search_memoryless(search: Search) -> AxiomVerdict:
     alive: dict[str, tuple[list[Comparison], list[int]]] = {}
 
     def compare(event: str, comparison: Comparison) -> AxiomWitness | None:
-        both = [comparison, _later(event, comparison)]
+        both = [comparison, later(event, comparison)]
         answers = [search.pair(one) for one in both]
         if answers[1] and answers[0] != answers[1]:
             return search.witness("memorylessness", both, answers, event)
@@ -209,10 +205,11 @@ def search_additive(search: Search) -> AxiomVerdict:
     def compare(event: str, share: Fraction, four: Sequence[Lottery]) -> AxiomWitness | None:
         a, b, c, d = four
         if event not in alive:
-            sign = search.pair(_later(event, (a, b)))
+            after = later(event, (a, b))
+            sign = search.pair(after)
             if not sign:
                 return None
-            alive[event], signs[event] = _later(event, (a, b)), sign
+            alive[event], signs[event] = after, sign
         both = [
             (mix(share, a.prepend(event), c), mix(share, b.prepend(event), d)),
             (mix(share, a, c), mix(share, b, d)),
