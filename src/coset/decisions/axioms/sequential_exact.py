@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from coset.core.errors import DomainError
 from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap, later
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph, Futures
-from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
-from coset.decisions.preferences.exact_numbers import Vector, apply
+from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, refuted
+from coset.decisions.preferences.exact_numbers import Vector, apply, identity
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
 
 __all__ = [
@@ -56,7 +55,7 @@ def order_violation(images: Sequence[Sequence[Fraction]]) -> tuple[Vector, bool]
         return tuple(y), True
     if kept == k:
         return None
-    return tuple(Fraction(int(i == kept)) for i in range(k)), False
+    return identity(k)[kept], False
 
 
 def memoryless_verdict(graph: EventGraph) -> AxiomVerdict:
@@ -82,27 +81,14 @@ def memoryless_verdict(graph: EventGraph) -> AxiomVerdict:
         y, strict = violation
         pairs = [after.lotteries(y)]
         if not strict:
-            seen = next(i for i, image in enumerate(images) if any(image))
-            pairs.append(after.lotteries([Fraction(int(i == seen)) for i in range(len(images))]))
+            pairs.append(_still_differ(after, images))
         asked = [both for pair in pairs for both in (pair, later(edge.event, pair))]
         how = "reverses the order of" if strict else "makes indifferent some, not all, of"
         reason = f"the event {edge.event} {how} what can follow it"
-        return _refuted(graph, "memorylessness", asked, edge, reason)
+        witness = AxiomWitness.asked(graph.model.prefer, "memorylessness", asked, edge.event)
+        return refuted(witness, reason)
     reason = "each event keeps the order of its futures, or makes all of them indifferent"
     return AxiomVerdict(True, reason, axiom="memorylessness", is_proved=True)
-
-
-def _refuted(
-    graph: EventGraph,
-    axiom: str,
-    asked: Sequence[Comparison],
-    edge: Edge,
-    reason: str,
-    **evidence: Any,
-) -> AxiomVerdict:
-    witness = AxiomWitness.asked(graph.model.prefer, axiom, asked, edge.event)
-    name = "gamma-indifference" if axiom == "one gamma" else axiom
-    return AxiomVerdict(False, reason, evidence, axiom=name, witness=witness, is_proved=True)
 
 
 def additive_verdict(graph: EventGraph) -> AxiomVerdict:
@@ -128,7 +114,8 @@ def additive_verdict(graph: EventGraph) -> AxiomVerdict:
             if list(image) != unit:
                 asked = _trade_offs(edge, after, i, images)
                 reason = f"the event {edge.event} changes how what follows it trades off"
-                return _refuted(graph, "additivity", asked, edge, reason)
+                witness = AxiomWitness.asked(graph.model.prefer, "additivity", asked, edge.event)
+                return refuted(witness, reason)
     reason = "the multiplier is 1 at each event that is not terminal: utility is a sum of rewards"
     return AxiomVerdict(True, reason, {"terminal": ended}, axiom="additivity", is_proved=True)
 
@@ -138,17 +125,20 @@ def _trade_offs(edge: Edge, after: Futures, at: int, images: Sequence[Vector]) -
 
     With x = u(A) − u(B) and C = ½B + ½e∘B, D = ½A + ½e∘A, the differences are ±¼(Γx − x).
     """
-    unit = [Fraction(int(i == at)) for i in range(len(images))]
-    a, b = after.lotteries(unit)
+    a, b = after.lotteries(identity(len(images))[at])
     later_a, later_b = later(edge.event, (a, b))
     c, d = mix(_HALF, b, later_b), mix(_HALF, a, later_a)
-    alive = next(i for i, image in enumerate(images) if any(image))
-    other = after.lotteries([Fraction(int(i == alive)) for i in range(len(images))])
     return [
         (mix(_HALF, later_a, c), mix(_HALF, later_b, d)),
         (mix(_HALF, a, c), mix(_HALF, b, d)),
-        later(edge.event, other),
+        later(edge.event, _still_differ(after, images)),
     ]
+
+
+def _still_differ(after: Futures, images: Sequence[Vector]) -> Comparison:
+    """Return two lotteries over futures that the event does not make indifferent."""
+    seen = next(i for i, image in enumerate(images) if any(image))
+    return after.lotteries(identity(len(images))[seen])
 
 
 def trade_off_share(first: Fraction, second: Fraction) -> Fraction:
@@ -276,4 +266,5 @@ def _gamma_refuted(
             (Lottery.sure(delay.path), Lottery.sure(EMPTY)),
             swap,
         ]
-    return _refuted(graph, axiom, asked, delay.edge, reason, gamma=str(gamma))
+    witness = AxiomWitness.asked(graph.model.prefer, axiom, asked, event)
+    return refuted(witness, reason, {"gamma": str(gamma)})

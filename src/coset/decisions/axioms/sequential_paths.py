@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from coset.core.errors import UnsupportedError
 from coset.decisions.axioms.sequential_graph import Edge, EventGraph
-from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
+from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness, refuted
 from coset.decisions.preferences.exact_numbers import Vector
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
 
@@ -55,9 +55,7 @@ def path_verdict(graph: EventGraph, tolerance: Fraction = Fraction(0)) -> AxiomV
                 f"{found[0]} and {found[1]} have the same first and last state and are not "
                 f"indifferent"
             )
-            return AxiomVerdict(
-                False, reason, axiom="path independence", witness=witness, is_proved=True
-            )
+            return refuted(witness, reason)
     reason = "all trajectories with the same first and last state have the same utility"
     return AxiomVerdict(True, reason, axiom="path independence", is_proved=True)
 

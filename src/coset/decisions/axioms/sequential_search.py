@@ -11,7 +11,12 @@ import torch
 
 from coset.core.errors import DomainError, DtypeError
 from coset.decisions.axioms.sequential_forms import Comparison, delayed_swap, later
-from coset.decisions.axioms.sequential_witness import AxiomVerdict, AxiomWitness
+from coset.decisions.axioms.sequential_witness import (
+    AxiomVerdict,
+    AxiomWitness,
+    general_axiom,
+    refuted,
+)
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, Oracle, mix
 from coset.decisions.preferences.random_models import all_sequences, random_lottery
 
@@ -125,11 +130,11 @@ class Search:
                     break
         except _SpentError:
             pass
-        name = "gamma-indifference" if axiom == "one gamma" else axiom
+        name = general_axiom(axiom)
         evidence = {"num_queries": self.asked}
         if witness is not None:
             reason = f"{name} fails: found after {self.asked} questions"
-            return AxiomVerdict(False, reason, evidence, name, witness, True)
+            return refuted(witness, reason, evidence)
         reason = (
             f"no violation of {name} was found in {self.asked} questions; that is no proof that it "
             f"holds"

@@ -12,7 +12,7 @@ from coset.core.results import Record, Verdict, Witness
 from coset.decisions.axioms.sequential_forms import FORMS, Comparison
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle
 
-__all__ = ["AxiomVerdict", "AxiomWitness"]
+__all__ = ["AxiomVerdict", "AxiomWitness", "general_axiom", "refuted"]
 
 
 def _keeps_order(answers: Sequence[int]) -> bool:
@@ -216,3 +216,32 @@ class AxiomVerdict(Verdict):
     def __post_init__(self) -> None:
         if isinstance(self.witness, Mapping):
             object.__setattr__(self, "witness", Record.from_json(self.witness))
+
+
+def general_axiom(axiom: str) -> str:
+    """Return the axiom that a verdict speaks of: "one gamma" is a case of gamma-indifference.
+
+    Args:
+        axiom: that of a witness.
+
+    Returns:
+        That of the verdict.
+    """
+    return "gamma-indifference" if axiom == "one gamma" else axiom
+
+
+def refuted(
+    witness: AxiomWitness, reason: str, evidence: Mapping[str, Any] | None = None
+) -> AxiomVerdict:
+    """Return the verdict that a witness proves.
+
+    Args:
+        witness: against the axiom.
+        reason: one sentence.
+        evidence: figures behind it.
+
+    Returns:
+        The verdict.
+    """
+    name = general_axiom(witness.axiom)
+    return AxiomVerdict(False, reason, dict(evidence or {}), name, witness, True)
