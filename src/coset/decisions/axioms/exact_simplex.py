@@ -110,8 +110,6 @@ class _Tableau:
         self.rows = preferences.rows
         self.relation = preferences.relation
         n = self.size = preferences.num_outcomes
-        self.absolute = abs(self.rows.matrix)
-        self.nonzeros = np.diff(self.rows.matrix.indptr)
         self.basis: list[Column] = [(-1 - j, 1) for j in range(n)]
         self.inverse = np.zeros((n + 1, n + 1), dtype=object) + 0
         for r in range(n + 1):
@@ -179,10 +177,7 @@ class _Tableau:
             worth = np.where(self.relation == STRICT, prices[-1] / d, 0.0)
         except OverflowError:  # beyond 1e308: all pairs are computed exactly
             return np.zeros(len(self.relation)), np.full(len(self.relation), np.inf)
-        size = self.absolute @ np.abs(utility) + np.abs(worth)
-        # Each entry, utility and product is rounded once; the sum as often as it has terms.
-        error = 2.0**-52 * (self.nonzeros + 4) * size + 1e-290
-        return self.rows.matrix @ utility - worth, error
+        return self.rows.matrix @ utility - worth, self.rows.rounding(utility, worth)
 
     def _signed(self, pair: int, gap: float) -> Column:
         # Only an indifferent pair may be turned round.

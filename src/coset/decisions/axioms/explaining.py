@@ -45,9 +45,7 @@ def explains(preferences: Preferences, utility: Mapping[Hashable, Any]) -> Verdi
     floats = np.array([_rounded(u) for u in exact])
     with np.errstate(all="ignore"):  # beyond 1e308 nothing is sure
         value = rows.matrix @ floats
-        size = abs(rows.matrix) @ np.abs(floats)
-        error = 2.0**-52 * (np.diff(rows.matrix.indptr) + 4) * size + 1e-290
-        unsure = ~(np.abs(value) > error) | (relation == INDIFFERENT)
+        unsure = ~(np.abs(value) > rows.rounding(floats)) | (relation == INDIFFERENT)
     fails = np.where(relation == STRICT, value <= 0, value < 0) & ~unsure
     for i in np.flatnonzero(unsure).tolist():
         entries = preferences.exact_difference(i).items()
