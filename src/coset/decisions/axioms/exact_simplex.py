@@ -48,13 +48,11 @@ class ExactMargin:
         utility: one number for each outcome, in [−1, 1]; optimal if the margin is > 0.
         weights: pair → weight; those of strict pairs sum to 1, those of indifferent pairs have
             either sign.
-        num_pivots: how often the basis changed.
     """
 
     margin: Fraction
     utility: tuple[Fraction, ...]
     weights: dict[int, Fraction]
-    num_pivots: int
 
 
 def largest_margin(
@@ -99,7 +97,7 @@ def largest_margin(
         # Degenerate pivots could go round in circles; Bland's rule cannot.
         bland = tableau.objective == before
         pivots += 1
-    return tableau.result(pivots)
+    return tableau.result()
 
 
 class _Tableau:
@@ -196,7 +194,7 @@ class _Tableau:
         self.basis[best] = column
         self._pivot(best, entries)
 
-    def result(self, num_pivots: int) -> ExactMargin:
+    def result(self) -> ExactMargin:
         """Return what the basis says."""
         prices, d = self._prices(), self.determinant
         weights: dict[int, Fraction] = {}
@@ -209,7 +207,6 @@ class _Tableau:
             margin=self.objective,
             utility=tuple(Fraction(-int(p), d) for p in prices[:-1]),
             weights={i: w for i, w in sorted(weights.items()) if w},
-            num_pivots=num_pivots,
         )
 
     def _order(self, row: int) -> tuple[int, int]:

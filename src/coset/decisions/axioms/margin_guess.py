@@ -30,14 +30,12 @@ class MarginGuess:
         pairs: (k,) int64: the preferences that carry weight.
         weights: (k,) float64: their weights; negative for an indifferent pair used the other way
             round.
-        num_rounds: how many programs were solved.
     """
 
     margin: float
     utility: np.ndarray
     pairs: np.ndarray
     weights: np.ndarray
-    num_rounds: int
 
 
 def guess_margin(preferences: Preferences) -> MarginGuess:
@@ -55,8 +53,8 @@ def guess_margin(preferences: Preferences) -> MarginGuess:
     # At length 1 no row drowns in the tolerance; the strict ones keep theirs, which the margin is.
     strict = preferences.relation == STRICT
     scale = np.where(strict, 1.0, 1 / largest_entries(preferences))
-    for number in range(1, _MAX_ROUNDS + 1):
-        guess = _solve(preferences, chosen, scale, number)
+    for _ in range(_MAX_ROUNDS):
+        guess = _solve(preferences, chosen, scale)
         if len(chosen) == preferences.num_pairs or guess.margin <= _TOLERANCE:
             break
         value = scale * (preferences.differences @ guess.utility)
@@ -98,9 +96,7 @@ def largest_entries(preferences: Preferences) -> np.ndarray:
     return np.where(size > 0, np.maximum(size, 1e-290), 1.0)
 
 
-def _solve(
-    preferences: Preferences, chosen: np.ndarray, scale: np.ndarray, number: int
-) -> MarginGuess:
+def _solve(preferences: Preferences, chosen: np.ndarray, scale: np.ndarray) -> MarginGuess:
     from scipy.optimize import linprog
     from scipy.sparse import csr_array, hstack
 
@@ -129,7 +125,7 @@ def _solve(
         options=options,
     )
     if found.x is None:  # numerically lost: the exact method begins without a guess
-        return MarginGuess(0.0, np.zeros(n), chosen[:0], np.zeros(0), number)
+        return MarginGuess(0.0, np.zeros(n), chosen[:0], np.zeros(0))
     # Marginals are those of a minimum: weights of inequalities come with the sign turned.
     weights = np.concatenate([-found.ineqlin.marginals, -found.eqlin.marginals])
     pairs = np.concatenate([above, equal])
@@ -140,5 +136,4 @@ def _solve(
         np.clip(found.x[:-1], -1.0, 1.0),
         pairs[heavy],
         weights[heavy],
-        number,
     )

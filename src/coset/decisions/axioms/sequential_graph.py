@@ -49,18 +49,17 @@ class Futures:
     paths: list[EventSequence] = field(default_factory=list)
     vectors: list[Vector] = field(default_factory=list)
     basis: list[list[Fraction]] = field(default_factory=list)
-    pivots: list[int] = field(default_factory=list)
 
     def add(self, path: EventSequence, vector: Vector) -> bool:
         """Keep a path if its utility is a new direction; tell whether it is."""
         if len(self.basis) == len(vector):
             return False
-        basis, pivots = row_reduce([*self.basis, vector])
+        basis, _ = row_reduce([*self.basis, vector])
         if len(basis) == len(self.basis):
             return False
         self.paths.append(path)
         self.vectors.append(vector)
-        self.basis, self.pivots = basis, pivots
+        self.basis = basis
         return True
 
     def lotteries(self, coordinates: Sequence[Fraction]) -> tuple[Lottery, Lottery]:

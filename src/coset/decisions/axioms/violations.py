@@ -150,7 +150,7 @@ def find_independence_violation(
     Claims: decisions.C9.
     """
     _check(outcomes, num_samples)
-    for (p, q, r), share in _samples(outcomes, 3, num_samples, generator):
+    for (p, q, r), share in _samples(outcomes, num_samples, generator):
         before = oracle(q, r)
         after = oracle(mix(share, p, q), mix(share, p, r))
         if before != after:
@@ -188,7 +188,7 @@ def find_continuity_violation(
     Claims: decisions.C9.
     """
     _check(outcomes, num_samples)
-    for (p, q, r), _ in _samples(outcomes, 3, num_samples, generator):
+    for (p, q, r), _ in _samples(outcomes, num_samples, generator):
         ordered = _in_order(oracle, [p, q, r])
         if ordered is None:
             continue
@@ -243,15 +243,12 @@ def _check(outcomes: Sequence[Hashable], num_samples: int) -> None:
 
 
 def _samples(
-    outcomes: Sequence[Hashable],
-    size: int,
-    num_samples: int,
-    generator: torch.Generator | None,
+    outcomes: Sequence[Hashable], num_samples: int, generator: torch.Generator | None
 ) -> Iterator[tuple[list[Lottery], Fraction]]:
-    """Give lists of random exact lotteries, often on few outcomes, and a share in (0, 1)."""
+    """Give triples of random exact lotteries, often on few outcomes, and a share in (0, 1)."""
     for start in range(0, num_samples, _BATCH):
         count = min(_BATCH, num_samples - start)
-        shape = (count, size, len(outcomes))
+        shape = (count, 3, len(outcomes))
         parts = torch.randint(1, 7, shape, generator=generator)
         kept = torch.rand(shape, generator=generator) < 0.5
         # One outcome at least stays in each lottery.
