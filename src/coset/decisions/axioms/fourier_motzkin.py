@@ -96,8 +96,8 @@ def _between(rows: set[_Row], j: int, utility: list[Fraction]) -> Fraction:
             low = bound, strict
         if row[j] < 0 and (high is None or (-bound, strict) > (-high[0], high[1])):
             high = bound, strict
-    if low is None and high is None:
-        return Fraction(0)
-    if low is None or high is None:
-        return high[0] - 1 if low is None and high else low[0] + 1 if low else Fraction(0)
+    if low is None:
+        return Fraction(0) if high is None else high[0] - 1
+    if high is None:
+        return low[0] + 1
     return (low[0] + high[0]) / 2

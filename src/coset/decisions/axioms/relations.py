@@ -38,10 +38,7 @@ def compare_constrained(
     Claims: decisions.C9.
     """
     first, second = _expected(p, utilities), _expected(q, utilities)
-    feasible = [
-        all(c is None or x >= c for x, c in zip(v[1:], bounds, strict=True))
-        for v in (first, second)
-    ]
+    feasible = [_meets(v, bounds) for v in (first, second)]
     if feasible[0] != feasible[1]:
         return 1 if feasible[0] else -1
     if not feasible[0] or first[0] == second[0]:
@@ -55,6 +52,10 @@ def _expected(lottery: Lottery, utilities: Vectors) -> list[Any]:
         raise DomainError(f"utilities must name every outcome; {missing[0]!r} has none")
     size = len(utilities[lottery.outcomes[0]])
     return [sum(w * utilities[o][i] for o, w in lottery.items()) for i in range(size)]
+
+
+def _meets(expected: Sequence[Any], bounds: Sequence[Any | None]) -> bool:
+    return all(c is None or x >= c for x, c in zip(expected[1:], bounds, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +89,7 @@ class ConstrainedRelation:
         Returns:
             Whether E[u_i] ≥ c_i for each i.
         """
-        values = _expected(lottery, self.utilities)[1:]
-        return all(c is None or x >= c for x, c in zip(values, self.bounds, strict=True))
+        return _meets(_expected(lottery, self.utilities), self.bounds)
 
     def __call__(self, p: Lottery, q: Lottery) -> int:
         """Compare two lotteries.
