@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -58,7 +58,7 @@ class Report(ExactRecord, Verdict):
     certificate: PreferenceCertificate | MarginCertificate | None = None
     named: str | None = None
     exact: bool = True
-    num_pairs: int = field(default=0)
+    num_pairs: int = 0
 
     def __repr__(self) -> str:
         margin = "" if self.margin is None else f", margin {number_text(self.margin)}"

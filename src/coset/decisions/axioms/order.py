@@ -6,7 +6,7 @@ Each search costs about N log N for N preferences.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -48,7 +48,7 @@ class OrderVerdict(Verdict):
         certificate: the preferences that break it, if any do.
     """
 
-    certificate: PreferenceCertificate | None = field(default=None)
+    certificate: PreferenceCertificate | None = None
 
 
 def completeness(preferences: Preferences) -> Coverage:

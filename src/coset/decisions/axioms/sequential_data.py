@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 from coset.core.errors import DtypeError
@@ -50,7 +50,7 @@ class MemorylessReport(ExactRecord, Verdict):
 
     event: str = ""
     certificates: tuple[PreferenceCertificate, ...] = ()
-    origins: tuple[tuple[str, ...], ...] = field(default=())
+    origins: tuple[tuple[str, ...], ...] = ()
 
     def explain(self) -> str:
         """Say what contradicts what.
