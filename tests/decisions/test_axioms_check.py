@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from tests.decisions.axiom_cases import A, B, C, D, floats, money
+from tests.decisions.elicit_cases import through_json
 
 from coset.core.errors import DomainError
-from coset.core.results import Record
 from coset.decisions.axioms.certificate import PreferenceCertificate
 from coset.decisions.axioms.checking import Report, check
 from coset.decisions.axioms.exact_simplex import Hint, largest_margin
@@ -22,20 +22,6 @@ from coset.decisions.errors import PreferenceContradictionError, UndecidedError
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery
 
 F = Fraction
-
-
-def money(*weights):
-    return Lottery(["0", "1M", "5M"], [F(w) for w in weights])
-
-
-A = money(0, 1, 0)
-B = money("1/100", "89/100", "1/10")
-C = money("89/100", "11/100", 0)
-D = money("9/10", 0, "1/10")
-
-
-def floats(lottery):
-    return Lottery(lottery.outcomes, [float(w) for w in lottery.weights])
 
 
 def random_data(seed, num_outcomes=4, num_pairs=6, flips=0.2):
@@ -276,14 +262,14 @@ def test_reports_and_certificates_survive_json():
         check([(floats(A), floats(B))]),
         check(sequences),
     ):
-        again = Record.from_json(json.loads(json.dumps(report.to_json())))
+        again = through_json(report)
         assert isinstance(again, Report)
         assert again.utility == report.utility
         assert again.margin == report.margin
         assert again.certificate.verify()
         assert again.certificate.weights == report.certificate.weights
     pump = check(sequences).certificate.money_pump(1)
-    assert Record.from_json(json.loads(json.dumps(pump.to_json()))) == pump
+    assert through_json(pump) == pump
 
 
 def test_a_certificate_that_proves_nothing_does_not_verify():

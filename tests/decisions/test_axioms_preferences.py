@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from tests.decisions.axiom_cases import A, B, money
 
 from coset.core.errors import DomainError, DtypeError, ShapeError
 from coset.decisions.axioms.checking import check
@@ -16,14 +17,6 @@ from coset.decisions.axioms.preferences import Preferences
 from coset.decisions.preferences.lottery import Lottery
 
 F = Fraction
-
-
-def money(*weights):
-    return Lottery(["0", "1M", "5M"], [F(w) for w in weights])
-
-
-A = money(0, 1, 0)
-B = money("1/100", "89/100", "1/10")
 
 
 def test_decimals_and_fractions_that_are_equal_are_one_lottery():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from tests.decisions.axiom_cases import A, B, C, D, floats
 
 from coset.core.errors import DomainError, DtypeError
 from coset.decisions.axioms.certificate import PreferenceCertificate
@@ -15,14 +16,6 @@ from coset.decisions.axioms.preferences import Preferences
 from coset.decisions.preferences.lottery import Lottery
 
 F = Fraction
-A, B, C, D = (
-    Lottery(["0", "1M", "5M"], [F(w, 100) for w in row])
-    for row in ((0, 100, 0), (1, 89, 10), (89, 11, 0), (90, 0, 10))
-)
-
-
-def floats(lottery):
-    return Lottery(lottery.outcomes, [float(w) for w in lottery.weights])
 
 
 def test_a_circle_is_shortened_to_what_is_needed():

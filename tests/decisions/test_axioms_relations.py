@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import torch
+from tests.decisions.elicit_cases import through_json
 
 from coset.core.errors import DomainError, ShapeError
-from coset.core.results import Record
 from coset.decisions.axioms.explaining import explains
 from coset.decisions.axioms.preferences import Preferences
 from coset.decisions.axioms.relations import compare_constrained, constrained_relation
@@ -78,7 +77,7 @@ def test_search_finds_that_constraints_break_independence(generator):
     assert found.replay(order)
     assert found.before != found.after
     assert "but mixed with" in found.explain()
-    assert Record.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert through_json(found) == found
     assert not replace(found, second=found.first).replay(order)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from fractions import Fraction
 
 import pytest
 import torch
+from tests.decisions.elicit_cases import through_json
 
 from coset.core.errors import DomainError, DtypeError, UnsupportedError
-from coset.core.results import Record
 from coset.decisions.axioms import sequential_graph, sequential_paths
 from coset.decisions.axioms.sequential import (
     AxiomVerdict,
@@ -307,7 +306,7 @@ def test_questions_are_bounded_and_counted():
 def test_witnesses_become_json_and_explain_themselves():
     model = AffineModel({"a": 1}, {"a": -1})
     verdict = check_memoryless(model)
-    found = Record.from_json(json.loads(json.dumps(verdict.to_json())))
+    found = through_json(verdict)
     assert isinstance(found, AxiomVerdict)
     assert isinstance(found.witness, AxiomWitness)
     assert found.witness.comparisons == verdict.witness.comparisons

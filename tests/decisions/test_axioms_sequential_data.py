@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 
 import pytest
 import torch
+from tests.decisions.elicit_cases import through_json
 
 from coset.core.errors import DomainError, DtypeError
-from coset.core.results import Record
 from coset.decisions.axioms.sequential_data import check_memoryless
 from coset.decisions.preferences.lottery import EMPTY, EventSequence, Lottery, mix
 from coset.decisions.preferences.models import AffineModel
@@ -123,7 +122,7 @@ def test_events_that_clash_only_together():
 
 def test_reports_become_json():
     report = check_memoryless([(word("a"), word("b")), (word("eb"), word("ea"))])
-    found = Record.from_json(json.loads(json.dumps(report.to_json())))
+    found = through_json(report)
     assert found.event == "e"
     assert found.certificates[0].verify()
 
