@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from coset.core.errors import FileFormatError
-from coset.core.foreign_files import parse_json, read_strict_json, read_text
+from coset.core.foreign_files import parse_json, read_strict_json, read_text, show
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,12 @@ def test_values_come_as_asked_for(tmp_path):
     assert read_strict_json(path, 100, "", parse_float=str)["a"] == [1, "2.50", "1e3"]
     assert read_strict_json(path, len(path.read_bytes()), "")["b"] is None
     assert parse_json("2") == 2
+
+
+def test_values_are_shown_in_part():
+    assert show("a") == "'a'"
+    assert show("x" * 58) == repr("x" * 58)
+    assert show("x" * 59) == repr("x" * 59)[:57] + "…"
 
 
 def test_missing_files_and_folders(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 from coset.core.errors import FileFormatError
 
-__all__ = ["distinct_keys", "parse_json", "read_strict_json", "read_text"]
+__all__ = ["distinct_keys", "parse_json", "read_strict_json", "read_text", "show"]
 
 # A key is shown up to here.
 _SHOWN = 200
@@ -119,6 +119,19 @@ def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"an object names {key[:_SHOWN]!r} twice")
         result[key] = value
     return result
+
+
+def show(value: Any) -> str:
+    """Return a value for an error, at most 60 characters of it.
+
+    Args:
+        value: any.
+
+    Returns:
+        The text.
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _refuse(text: str) -> None:

@@ -27,13 +27,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from coset.core.errors import CosetError, DomainError, FileFormatError
 from coset.core.files import write_atomic
-from coset.core.foreign_files import read_text
+from coset.core.foreign_files import read_text, show
 from coset.decisions.axioms.packing import PackedLottery, packed
 from coset.decisions.axioms.preferences import (
     INDIFFERENT,
@@ -153,7 +152,7 @@ class _Reader:
             raise FileFormatError(
                 f"{self.where}, line {line}: the header must name {', '.join(_REQUIRED)} and may "
                 f"name {', '.join(_OPTIONAL)}, each once, with commas between; given "
-                f"{_show(','.join(row))}"
+                f"{show(','.join(row))}"
             )
         return names
 
@@ -170,7 +169,7 @@ class _Reader:
         if relation is None:
             raise FileFormatError(
                 f"{self.where}, line {line}, field relation: it must be >, >= or =; given "
-                f"{_show(cells['relation'])}"
+                f"{show(cells['relation'])}"
             )
         preferred = self._lottery(cells["preferred"], "preferred", line)
         other = self._lottery(cells["other"], "other", line)
@@ -197,7 +196,7 @@ class _Reader:
         if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
             raise FileFormatError(
                 f"{self.where}, line {line}, field count: it must be a whole number ≥ 1; given "
-                f"{_show(text)}"
+                f"{show(text)}"
             )
         return int(text)
 
@@ -252,7 +251,7 @@ def _packed(text: str) -> PackedLottery:
         if shown == "1":
             shown += f" {'-' if over < 0 else '+'} {number_text(abs(over))}"
         raise DomainError(
-            f"the weights of {_show(text)} must sum to 1; they sum to {shown}; write fractions "
+            f"the weights of {show(text)} must sum to 1; they sum to {shown}; write fractions "
             f"such as 1/3 where decimals would be rounded"
         )
     return result
@@ -263,10 +262,10 @@ def _term(term: str, alone: bool) -> tuple[Fraction, str]:
     if _NUMBER.fullmatch(head):
         weight, name = _weight(head), rest.strip()
         if not name:
-            raise DomainError(f"a weight needs an outcome after it; given {_show(term)}")
+            raise DomainError(f"a weight needs an outcome after it; given {show(term)}")
         if weight > 1:
             raise DomainError(
-                f"a weight is at most 1; given {_show(term)}; an outcome whose name begins with a "
+                f"a weight is at most 1; given {show(term)}; an outcome whose name begins with a "
                 f"number needs its weight before it, such as 1 {head} …"
             )
     elif alone:
@@ -274,10 +273,10 @@ def _term(term: str, alone: bool) -> tuple[Fraction, str]:
     else:
         raise DomainError(
             f'each term of several must be "weight name", such as 0.5 win or 1/2 win; given '
-            f"{_show(term)}"
+            f"{show(term)}"
         )
     if not name or len(name) > _MAX_NAME:
-        raise DomainError(f"an outcome's name has 1 to {_MAX_NAME} characters; given {_show(name)}")
+        raise DomainError(f"an outcome's name has 1 to {_MAX_NAME} characters; given {show(name)}")
     return weight, name
 
 
@@ -288,11 +287,6 @@ def _weight(text: str) -> Fraction:
     except ZeroDivisionError:
         raise DomainError(f"a weight must be a number; given {text}") from None
     return value / 100 if text.endswith("%") else value
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def write_preferences(path: Path, preferences: Preferences) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import write_json
-from coset.core.foreign_files import read_strict_json
+from coset.core.foreign_files import read_strict_json, show
 from coset.ssm.automata.automaton import Automaton
 from coset.ssm.automata.transitions import MAX_TRANSITIONS
 
@@ -84,7 +84,7 @@ def automaton_from_json(value: Any, where: str = "the automaton") -> Automaton:
     accepting = value.get("accepting")
     if accepting is not None:
         if not isinstance(accepting, list):
-            raise FileFormatError(f"{where}: accepting must be a list; given {_show(accepting)}")
+            raise FileFormatError(f"{where}: accepting must be a list; given {show(accepting)}")
         accepting = [_state(q, place, f"accepting[{i}]", where) for i, q in enumerate(accepting)]
     start = _state(value["start"], place, "start", where)
     delta = _transitions(value, place, tokens, where)
@@ -100,11 +100,11 @@ def automaton_from_json(value: Any, where: str = "the automaton") -> Automaton:
 
 def _check_fields(value: Any, where: str) -> None:
     if not isinstance(value, Mapping):
-        raise FileFormatError(f"{where} must hold one JSON object; given {_show(value)}")
+        raise FileFormatError(f"{where} must hold one JSON object; given {show(value)}")
     unknown = [key for key in value if key not in (*_REQUIRED, *_OPTIONAL)]
     missing = [key for key in _REQUIRED if key not in value]
     if unknown or missing:
-        what = f"field {_show(unknown[0])} is unknown" if unknown else f"{missing[0]} is missing"
+        what = f"field {show(unknown[0])} is unknown" if unknown else f"{missing[0]} is missing"
         raise FileFormatError(
             f"{where}: {what}; an automaton has the fields {', '.join(_REQUIRED)} and may have "
             f"{', '.join(_OPTIONAL)}"
@@ -112,15 +112,15 @@ def _check_fields(value: Any, where: str) -> None:
     if not isinstance(value["transitions"], Mapping):
         raise FileFormatError(
             f"{where}: transitions must be an object with one object for each state; given "
-            f"{_show(value['transitions'])}"
+            f"{show(value['transitions'])}"
         )
     if value["format"] != FORMAT:
-        raise FileFormatError(f"{where}: format must be {FORMAT!r}; given {_show(value['format'])}")
+        raise FileFormatError(f"{where}: format must be {FORMAT!r}; given {show(value['format'])}")
 
 
 def _names(value: Any, field: str, where: str) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= _MAX_NAMES:
-        given = f"{len(value):,}" if isinstance(value, list) else _show(value)
+        given = f"{len(value):,}" if isinstance(value, list) else show(value)
         raise FileFormatError(
             f"{where}: {field} must be a list of 1 to {_MAX_NAMES:,} names; given {given}"
         )
@@ -128,14 +128,14 @@ def _names(value: Any, field: str, where: str) -> list[str]:
     for place, name in enumerate(value):
         _text(name, f"{field}[{place}]", where)
         if name in seen:
-            raise FileFormatError(f"{where}: {field} must differ; {_show(name)} is there twice")
+            raise FileFormatError(f"{where}: {field} must differ; {show(name)} is there twice")
         seen.add(name)
     return value
 
 
 def _text(value: Any, field: str, where: str, limit: int = _MAX_LABEL) -> str:
     if not isinstance(value, str) or len(value) > limit:
-        given = f"{len(value):,} characters" if isinstance(value, str) else _show(value)
+        given = f"{len(value):,} characters" if isinstance(value, str) else show(value)
         raise FileFormatError(
             f"{where}: {field} must be text of at most {limit:,} characters; given {given}"
         )
@@ -148,7 +148,7 @@ def _text(value: Any, field: str, where: str, limit: int = _MAX_LABEL) -> str:
 
 def _state(value: Any, place: Mapping[str, int], field: str, where: str) -> int:
     if not isinstance(value, str) or value not in place:
-        raise FileFormatError(f"{where}: {field} must be one of states; given {_show(value)}")
+        raise FileFormatError(f"{where}: {field} must be one of states; given {show(value)}")
     return place[value]
 
 
@@ -163,30 +163,25 @@ def _transitions(
     column = {token: x for x, token in enumerate(tokens)}
     delta = np.full((len(place), len(tokens)), other, dtype=np.int64)
     for state, row in rows.items():
-        field = f"transitions[{_show(state)}]"
+        field = f"transitions[{show(state)}]"
         q = _state(state, place, f"the key {field}", where)
         if not isinstance(row, Mapping):
-            raise FileFormatError(f"{where}: {field} must be an object; given {_show(row)}")
+            raise FileFormatError(f"{where}: {field} must be an object; given {show(row)}")
         for token, after in row.items():
             if token not in column:
                 raise FileFormatError(
-                    f"{where}: each key of {field} must be one of tokens; given {_show(token)}"
+                    f"{where}: each key of {field} must be one of tokens; given {show(token)}"
                 )
-            there = _state(after, place, f"{field}[{_show(token)}]", where)
+            there = _state(after, place, f"{field}[{show(token)}]", where)
             delta[q, column[token]] = there
     if (delta < 0).any():
         q, x = (int(i) for i in np.argwhere(delta < 0)[0])
         state = next(s for s, number in place.items() if number == q)
         raise FileFormatError(
-            f"{where}: transitions[{_show(state)}][{_show(tokens[x])}] is missing; list it, or "
+            f"{where}: transitions[{show(state)}][{show(tokens[x])}] is missing; list it, or "
             f"name in the field otherwise where what is not listed leads"
         )
     return delta
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def write_automaton(automaton: Automaton, path: Path) -> None:
