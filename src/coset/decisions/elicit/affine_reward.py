@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from coset.core.errors import DomainError
 from coset.core.results import Status
 from coset.decisions.elicit.memorylessness import MemorylessnessWitness
-from coset.decisions.elicit.readable_record import Interval, ReadableRecord, numbers
+from coset.decisions.elicit.stored_numbers import Interval, numbers
 from coset.decisions.preferences.lottery import Number
+from coset.decisions.preferences.readable_record import ReadableRecord
 
 if TYPE_CHECKING:
     import torch

@@ -13,10 +13,11 @@ from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_distinct
 from coset.decisions.elicit.methods import Link, Search, choose_search
 from coset.decisions.elicit.question import gamble, ratio
-from coset.decisions.elicit.readable_record import Interval, ReadableRecord, numbers
 from coset.decisions.elicit.search import Found
+from coset.decisions.elicit.stored_numbers import Interval, numbers
 from coset.decisions.elicit.trisection import sure_sign
 from coset.decisions.preferences.lottery import Lottery, Number, Oracle
+from coset.decisions.preferences.readable_record import ReadableRecord
 
 if TYPE_CHECKING:
     import torch

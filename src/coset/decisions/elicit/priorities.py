@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_count, check_distinct
-from coset.decisions.elicit.readable_record import ReadableRecord, numbers
 from coset.decisions.elicit.search import SternBrocotWalk
+from coset.decisions.elicit.stored_numbers import numbers
 from coset.decisions.errors import PreferenceContradictionError, ResolutionError
 from coset.decisions.preferences.lottery import Lottery, Oracle
+from coset.decisions.preferences.readable_record import ReadableRecord
 
 if TYPE_CHECKING:
     from coset.decisions.preferences.models import LexicographicUtility

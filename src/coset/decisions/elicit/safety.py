@@ -13,9 +13,10 @@ from coset.decisions.elicit.affine_reward import AffineReward
 from coset.decisions.elicit.events import Reference, affine, check_events, reference_pair
 from coset.decisions.elicit.interview import Interview
 from coset.decisions.elicit.limits import check_count, check_share
-from coset.decisions.elicit.readable_record import Interval, ReadableRecord, numbers
+from coset.decisions.elicit.stored_numbers import Interval, numbers
 from coset.decisions.errors import ResolutionError
 from coset.decisions.preferences.lottery import EventSequence, Lottery, Oracle, mix
+from coset.decisions.preferences.readable_record import ReadableRecord
 
 if TYPE_CHECKING:
     from coset.decisions.preferences.models import LexicographicModel
