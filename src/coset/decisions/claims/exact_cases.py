@@ -8,19 +8,19 @@ from fractions import Fraction
 from coset.core.claims import ClaimResult
 from coset.decisions.preferences.lottery import Lottery, mix
 
-__all__ = ["LEXICOGRAPHIC", "SIZES", "axioms_of", "exact_verdict"]
+__all__ = ["LEXICOGRAPHIC", "SIZES", "axioms_of", "exact_verdict", "verdict_on"]
 
 LEXICOGRAPHIC = "[paper] lexicographic, {}"
 # By preset: how many utilities or models, and how many pairs of lotteries for each.
 SIZES = {"smoke": (12, 80), "cpu": (60, 300), "paper": (300, 1000)}
 
 
-def exact_verdict(cases: Sequence[str | None], what: str) -> ClaimResult:
-    """Return the verdict on cases of exact arithmetic: all must hold.
+def verdict_on(cases: Sequence[str | None], what: str) -> ClaimResult:
+    """Return the verdict on cases: all must hold.
 
     Args:
         cases: ``None`` for each case that holds, a replayable text for each other one.
-        what: what becomes of the others, in words.
+        what: what the cases are and what becomes of the others, after "n of m".
 
     Returns:
         The result.
@@ -30,10 +30,23 @@ def exact_verdict(cases: Sequence[str | None], what: str) -> ClaimResult:
         holds=not wrong,
         measured=float(len(wrong)),
         bound=0.0,
-        detail=f"{len(wrong)} of {len(cases):,} cases, in exact arithmetic, {what}",
+        detail=f"{len(wrong)} of {len(cases):,} {what}",
         sample_size=len(cases),
         counterexample={"case": wrong[0]} if wrong else None,
     )
+
+
+def exact_verdict(cases: Sequence[str | None], what: str) -> ClaimResult:
+    """Return the verdict on cases of exact arithmetic: all must hold.
+
+    Args:
+        cases: as for `verdict_on`.
+        what: what becomes of those that do not hold, in words.
+
+    Returns:
+        The result.
+    """
+    return verdict_on(cases, f"cases, in exact arithmetic, {what}")
 
 
 def axioms_of(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
 from coset.core.errors import NotConvergedError
-from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, exact_verdict
+from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, exact_verdict, verdict_on
 from coset.decisions.claims.flawed_solvers import FLAWED, Policy, one_weight, sequential
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.random_mdps import random_rational_mdp
@@ -247,15 +247,7 @@ def C9b(
             value = value_of(floats, bounds, start, last)
             error = float((value - best[start]).abs().max())
             cases.append(None if error <= _LP_TOLERANCE else _text(mdp, start, value.tolist()))
-    wrong = [case for case in cases if case is not None]
-    return ClaimResult(
-        holds=not wrong,
-        measured=float(len(wrong)),
-        bound=0.0,
-        detail=f"{len(wrong)} of {len(cases):,} starts miss their optimum, to {_LP_TOLERANCE:g}",
-        sample_size=len(cases),
-        counterexample={"case": wrong[0]} if wrong else None,
-    )
+    return verdict_on(cases, f"starts miss their optimum, to {_LP_TOLERANCE:g}")
 
 
 def _one_multiplier(mdp: RationalMDP) -> MDP:

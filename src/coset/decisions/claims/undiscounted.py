@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from coset.core.claims import ClaimResult, claim
 from coset.core.errors import CosetError
-from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, exact_verdict
+from coset.decisions.claims.exact_cases import LEXICOGRAPHIC, exact_verdict, verdict_on
 from coset.decisions.claims.flawed_solvers import Policy, first_objectives
 from coset.decisions.errors import NoOptimalPolicyError
 from coset.decisions.processes.random_mdps import random_undiscounted_mdp
@@ -291,10 +290,7 @@ def C8c(values: Safety = safety_values, *, preset: str, generator: torch.Generat
         }
         right = near and every == set(safest)
         cases.append(None if right else f"{mdp.to_json()['fields']} {value.tolist()}")
-    verdict = exact_verdict(cases, "")
-    wrong = int(verdict.measured or 0)
-    detail = f"{wrong} of {len(cases):,} processes have another value, or other safest policies"
-    return replace(verdict, detail=detail)
+    return verdict_on(cases, "processes have another value, or other safest policies")
 
 
 def _exposed() -> RationalMDP:
