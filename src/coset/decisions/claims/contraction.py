@@ -51,19 +51,18 @@ def _smallest_ratio(level: ScalarLevel) -> Contraction:
     return (found.weights, found.low_factor) if found.weights is not None else None
 
 
-def two_states(second: float = 0.25, num_actions: int = 1) -> ScalarLevel:
+def two_states(second: float = 0.25) -> ScalarLevel:
     """Return the two states of multipliers 2 and 1/4, whose rows have no common bound below 1.
 
     Args:
         second: the multiplier of the second state.
-        num_actions: copies of the only action.
 
     Returns:
         The level, rewards 1 and 1/2.
     """
-    weight = torch.tensor([[[2.0]], [[second]]], dtype=torch.float64).repeat(1, num_actions, 1)
-    successor = torch.tensor([[[1]], [[0]]], dtype=torch.int32).repeat(1, num_actions, 1)
-    reward = torch.tensor([[1.0], [0.5]], dtype=torch.float64).repeat(1, num_actions)
+    weight = torch.tensor([[[2.0]], [[second]]], dtype=torch.float64)
+    successor = torch.tensor([[[1]], [[0]]], dtype=torch.int32)
+    reward = torch.tensor([[1.0], [0.5]], dtype=torch.float64)
     return ScalarLevel(successor, weight, reward, torch.ones_like(reward, dtype=torch.bool))
 
 
