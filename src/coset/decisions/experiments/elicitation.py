@@ -18,6 +18,7 @@ import torch
 from coset.core.errors import ConfigError, NotConvergedError
 from coset.decisions import elicit
 from coset.decisions.envs.cliff import cliff_walk
+from coset.decisions.experiments.grid_rows import finite
 from coset.decisions.preferences.models import AffineModel, EventModel, noisy_oracle, safety_model
 from coset.decisions.preferences.random_models import random_affine_model
 from coset.decisions.processes.policy_outcome import policy_outcome
@@ -329,10 +330,9 @@ _OUTCOME = ("goal_chance", "expected_steps")
 
 def _outcome(toy: ToyText, policy: torch.Tensor, prefix: str) -> dict[str, Any]:
     outcome = policy_outcome(toy, policy)
-    steps = outcome.expected_steps
     return {
         f"{prefix}goal_chance": outcome.goal_chance,
-        f"{prefix}expected_steps": steps if math.isfinite(steps) else None,
+        f"{prefix}expected_steps": finite(outcome.expected_steps),
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from coset.core.errors import ConfigError
 from coset.decisions.envs.cliff import cliff_walk
+from coset.decisions.experiments.grid_rows import finite
 from coset.decisions.learn import LexQ, LexQAgent
 from coset.decisions.processes.objectives import objectives
 from coset.decisions.processes.policy_outcome import policy_outcome
@@ -119,12 +119,11 @@ def _evaluated(agent: LexQAgent, toy: Any, solution: Any) -> dict[str, Any]:
     outcome = policy_outcome(toy, policy)
     right = solution.tie_set.gather(1, policy.clamp(min=0)[:, None])[:, 0][live]
     error = (agent.value - solution.value)[toy.start_state].abs().tolist()
-    gaps = [gap if math.isfinite(gap) else None for gap in agent.gaps().tolist()]
-    steps = outcome.expected_steps
+    gaps = [finite(gap) for gap in agent.gaps().tolist()]
     return {
         "goal_chance": outcome.goal_chance,
         "danger_chance": outcome.danger_chance,
-        "expected_steps": steps if math.isfinite(steps) else None,
+        "expected_steps": finite(outcome.expected_steps),
         "is_optimal": bool(right.all()),
         "share_optimal": float(right.double().mean()),
         "value_error_1": error[0],

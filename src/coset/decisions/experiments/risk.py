@@ -13,6 +13,7 @@ from coset.core.errors import ConfigError
 from coset.core.results import Status
 from coset.decisions.envs.cliff import cliff_walk
 from coset.decisions.envs.toy_text import from_toy_text
+from coset.decisions.experiments.grid_rows import finite
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.policy_outcome import policy_outcome
 from coset.decisions.solvers.evaluation import evaluate, evaluate_level
@@ -90,11 +91,13 @@ def risk(config: RiskConfig, run: RunContext) -> Iterator[dict[str, Any]]:
         )
     toy = _environment(config.env)
     mdp = _with_costs(toy, config.penalty)
-    neutral = solve_risk_sensitive(mdp, 0.0, tol=config.tol, max_iter=config.max_iter).policy
-    assert neutral is not None
+    neutral = solve_risk_sensitive(mdp, 0.0, tol=config.tol, max_iter=config.max_iter)
+    assert neutral.policy is not None
     for number, beta in enumerate(config.betas):
         run.progress(number, len(config.betas), f"β = {beta:g}")
-        found = solve_risk_sensitive(mdp, beta, tol=config.tol, max_iter=config.max_iter)
+        found = neutral
+        if beta:
+            found = solve_risk_sensitive(mdp, beta, tol=config.tol, max_iter=config.max_iter)
         assert found.policy is not None
         assert found.error_bound is not None
         outcome = policy_outcome(toy, found.policy)
@@ -105,14 +108,14 @@ def risk(config: RiskConfig, run: RunContext) -> Iterator[dict[str, Any]]:
             "penalty": config.penalty,
             "beta": beta,
             "certainty_equivalent": float(found.value[start]),
-            "error_bound": found.error_bound if math.isfinite(found.error_bound) else None,
+            "error_bound": finite(found.error_bound),
             "solved": found.status is Status.SOLVED,
             "mean": float(evaluate(mdp, found.policy)[start, 0]) if ends else None,
             "deviation": float(total_deviation(mdp, found.policy)[start]) if ends else None,
             "goal_chance": outcome.goal_chance,
             "danger_chance": outcome.danger_chance,
-            "expected_steps": outcome.expected_steps if ends else None,
-            "num_changed": int((found.policy != neutral).sum()),
+            "expected_steps": finite(outcome.expected_steps),
+            "num_changed": int((found.policy != neutral.policy).sum()),
         }
 
 
