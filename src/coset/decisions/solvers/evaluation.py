@@ -17,6 +17,7 @@ from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.solvers.policy_iteration import policy_reward
 from coset.decisions.solvers.policy_kernel import PolicyKernel, perron_vector
+from coset.decisions.solvers.state_list import list_states
 
 __all__ = [
     "PolicyValue",
@@ -239,7 +240,7 @@ def not_transient(part: PolicyKernel, states: np.ndarray, policy: Tensor) -> Not
     """
     vector, radius = perron_vector(part)
     numbers = np.nonzero(states)[0][(vector > 0).cpu().numpy()].tolist()
-    shown = ", ".join(str(s) for s in numbers[:8]) + (" …" if len(numbers) > 8 else "")
+    shown = list_states(numbers)
     actions = policy if policy.ndim == 1 else policy.argmax(1)
     return NotTransientError(
         f"multipliers must die out wherever the policy still collects something; among states "

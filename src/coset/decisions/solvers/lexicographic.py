@@ -19,6 +19,7 @@ from coset.decisions.solvers.certificate import LevelProof, PolicyCertificate
 from coset.decisions.solvers.pair_problem import multiplies, with_full_rows
 from coset.decisions.solvers.scalar import LevelMethod, solve_level
 from coset.decisions.solvers.solution import MDPSolution, TieStatus
+from coset.decisions.solvers.state_list import list_states
 from coset.decisions.solvers.ties import TieLedger, TieRule, decide_ties, reward_errors
 from coset.decisions.solvers.transience import transience
 from coset.decisions.solvers.undiscounted import LevelValues, solve_undiscounted
@@ -192,14 +193,14 @@ def _scale(mdp: MDP, index: int, solved: _Level) -> float:
 
 
 def _refuse_assumed(status: Tensor, index: int) -> None:
-    states = torch.nonzero(status == TieStatus.ASSUMED).flatten()
-    if len(states):
-        shown = ", ".join(str(int(s)) for s in states[:8]) + (" …" if len(states) > 8 else "")
+    states = torch.nonzero(status == TieStatus.ASSUMED).flatten().tolist()
+    if states:
+        shown = list_states(states)
         raise UnprovedTieError(
             f"every tie must be proved with ties='strict'; at objective {index + 1} actions of "
             f"{len(states)} states are closer than the proved error: {shown}; lower tol, or use "
             f"ties='exact'",
-            tuple(int(s) for s in states),
+            tuple(states),
             index,
         )
 

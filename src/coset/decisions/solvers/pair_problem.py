@@ -14,6 +14,7 @@ from coset.core.errors import NotConvergedError
 from coset.core.numerics import EPSILON
 from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.solvers.policy_kernel import row_tolerance
 from coset.decisions.solvers.row_sums import spread
 
 __all__ = [
@@ -227,8 +228,7 @@ def multiplies(level: ScalarLevel) -> bool:
 
 
 def _slack(level: ScalarLevel) -> float:
-    name = str(level.weight.dtype).removeprefix("torch.")
-    return 8 * (level.weight.shape[2] + 1) * EPSILON[name]
+    return 8 * row_tolerance(level)
 
 
 def pairs_of_level(level: ScalarLevel, error: np.ndarray) -> tuple[PairProblem, np.ndarray]:
@@ -308,7 +308,9 @@ def _solve_iteratively(system: sparse.csr_array, right: np.ndarray) -> np.ndarra
     return found if good else None
 
 
-def pair_policy_iteration(problem: PairProblem, policy: np.ndarray) -> tuple[np.ndarray, ...]:
+def pair_policy_iteration(
+    problem: PairProblem, policy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Improve a policy that ends until no pair is better by more than rounding.
 
     Args:
@@ -316,7 +318,7 @@ def pair_policy_iteration(problem: PairProblem, policy: np.ndarray) -> tuple[np.
         policy: (N,) a pair for each state, under which the process ends.
 
     Returns:
-        The policy's value (N,), the policy (N,), and the rounds (0-dimensional).
+        The policy's value (N,), the policy (N,), and the rounds.
 
     Raises:
         NotConvergedError: if the limit of rounds is met.
@@ -329,7 +331,7 @@ def pair_policy_iteration(problem: PairProblem, policy: np.ndarray) -> tuple[np.
         best = np.maximum.reduceat(gain, first)
         better = best > 0
         if not better.any():
-            return value, policy, np.array(rounds)
+            return value, policy, rounds
         winner = np.flatnonzero(gain == best[problem.state])
         _, at = np.unique(problem.state[winner], return_index=True)
         policy = np.where(better, winner[at], policy)

@@ -23,6 +23,7 @@ from coset.decisions.solvers.policy_kernel import (
     row_tolerance,
 )
 from coset.decisions.solvers.row_sums import contraction_factors, spread
+from coset.decisions.solvers.state_list import list_states
 
 __all__ = [
     "Transience",
@@ -93,7 +94,7 @@ class TransienceWitness(Witness):
             One sentence.
         """
         states = torch.nonzero(self.vector > 0).flatten().tolist()
-        shown = ", ".join(str(s) for s in states[:8]) + (" …" if len(states) > 8 else "")
+        shown = list_states(states)
         return (
             f"from states {shown} the product of multipliers does not die out under this policy: "
             f"spectral radius ≥ {self.radius:.12g}"

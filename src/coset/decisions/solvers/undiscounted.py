@@ -21,6 +21,7 @@ from coset.decisions.solvers.pair_problem import (
     pair_policy_iteration,
     pairs_of_level,
 )
+from coset.decisions.solvers.state_list import list_states
 
 __all__ = ["LevelValues", "solve_undiscounted", "stayable"]
 
@@ -90,7 +91,7 @@ def solve_undiscounted(
     _refuse_gains(quotient, level, number)
     start = _ending(quotient, node, states, level, number)
     value, policy, rounds = pair_policy_iteration(quotient, start)
-    proved = bounded(quotient, value, policy, int(rounds))
+    proved = bounded(quotient, value, policy, rounds)
     assumed = np.zeros(level.num_states, dtype=bool)
     assumed[states[problem.state[parts.inside & (problem.reward != 0)]]] = True
     return _spread(level, problem, parts, quotient, node, states, proved, assumed)
@@ -171,7 +172,7 @@ def _refuse_gains(quotient: PairProblem, level: ScalarLevel, number: int) -> Non
     sure = bool((earning & ~mixed).any())
     policy = _policy_inside(quotient, parts, level)
     where = np.flatnonzero(policy >= 0)
-    shown = ", ".join(str(s) for s in where[:8]) + (" …" if len(where) > 8 else "")
+    shown = list_states(where)
     what = "its value is +∞" if sure else "gains and losses may go on for ever there"
     raise NotTransientError(
         f"objective {number + 1} must stay finite without a discount; among states {shown} a "
@@ -205,7 +206,7 @@ def _ending(
     if not lost.any():
         return policy
     bad = states[lost[node]]
-    shown = ", ".join(str(s) for s in bad[:8]) + (" …" if len(bad) > 8 else "")
+    shown = list_states(bad)
     witness = np.where(level.active.cpu().numpy(), level.allowed.int().argmax(1).cpu().numpy(), -1)
     raise NotTransientError(
         f"objective {number + 1} must stay finite without a discount; from state"
