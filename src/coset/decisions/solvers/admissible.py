@@ -15,9 +15,10 @@ from coset.decisions.errors import NoOptimalPolicyError
 from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.solvers.end_components import maximal_end_components, reach_almost_surely
 from coset.decisions.solvers.pair_problem import full_mass
+from coset.decisions.solvers.state_list import list_states
 from coset.decisions.solvers.undiscounted import LevelValues
 
-__all__ = ["Trap", "actions_free_of", "admissible_policy", "leaving_choice", "trap_of"]
+__all__ = ["Trap", "actions_free_of", "admissible_policy", "leaves", "leaving_choice", "trap_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +126,7 @@ def admissible_policy(allowed: Tensor, traps: Sequence[Trap]) -> Tensor:
         policy[inside] = choice[inside] % kept.shape[1]
         routed |= trap.states
     for trap in traps[1:] and traps:
-        mine = np.zeros_like(kept)
-        live = np.flatnonzero(policy >= 0)
-        mine[live, policy[live]] = True
-        if ((leaving_choice(trap, mine) == -2) & trap.states).any():
+        if not leaves(trap, policy):
             raise UnsupportedError(
                 f"one action a state must attain all objectives; objective {trap.index + 1} and "
                 f"another undiscounted one need different actions in one state; only a randomized "
@@ -153,6 +151,22 @@ def leaving_choice(trap: Trap, kept: np.ndarray) -> np.ndarray:
     )
 
 
+def leaves(trap: Trap, policy: np.ndarray) -> bool:
+    """Tell whether a policy leaves a trap with probability 1.
+
+    Args:
+        trap: the trap.
+        policy: (S,) integers, an action, or −1 where there is none.
+
+    Returns:
+        Whether it does from each state of the trap.
+    """
+    mine = np.zeros_like(trap.full)
+    live = np.flatnonzero(policy >= 0)
+    mine[live, policy[live]] = True
+    return not bool(((leaving_choice(trap, mine) == -2) & trap.states).any())
+
+
 def _refuse(trap: Trap, kept: np.ndarray, stuck: np.ndarray) -> None:
     num_states, num_actions = kept.shape
     state = np.repeat(np.arange(num_states), num_actions)
@@ -161,7 +175,7 @@ def _refuse(trap: Trap, kept: np.ndarray, stuck: np.ndarray) -> None:
     members = np.flatnonzero(parts.label == 0)
     inside = parts.inside.reshape(kept.shape)
     actions = tuple(tuple(int(a) for a in np.flatnonzero(inside[s])) for s in members)
-    shown = ", ".join(str(s) for s in members[:8]) + (" …" if len(members) > 8 else "")
+    shown = list_states(members)
     where = f"state{'s' if len(members) > 1 else ''} {shown}"
     raise NoOptimalPolicyError(
         f"an optimal policy must leave {where} to collect objective {trap.index + 1}, yet "

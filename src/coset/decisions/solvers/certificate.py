@@ -11,7 +11,7 @@ from coset.core.errors import CosetError
 from coset.core.results import Certificate, Record
 from coset.decisions.processes.level import BLOCK, ScalarLevel
 from coset.decisions.processes.mdp import MDP
-from coset.decisions.solvers.admissible import Trap, actions_free_of, leaving_choice
+from coset.decisions.solvers.admissible import Trap, actions_free_of, leaves
 from coset.decisions.solvers.pair_problem import with_full_rows
 from coset.decisions.solvers.row_sums import contraction_factors
 from coset.decisions.solvers.ties import action_values, reward_errors
@@ -107,7 +107,8 @@ class PolicyCertificate(Certificate):
             trap = checked.trap(index)
             if trap is not None:
                 traps.append(trap)
-        return all(self._leaves(trap) for trap in traps)
+        policy = self.policy.cpu().numpy()
+        return all(leaves(trap, policy) for trap in traps)
 
     def explain(self) -> str:
         """Say what is proved.
@@ -153,13 +154,6 @@ class PolicyCertificate(Certificate):
         live = self.mdp.allowed.any(1)
         chosen = self.lost_at.gather(1, self.policy.clamp(min=0)[:, None])[:, 0]
         return bool((~live | (chosen == depth)).all())
-
-    def _leaves(self, trap: Trap) -> bool:
-        mine = torch.zeros_like(self.mdp.allowed)
-        live = self.policy >= 0
-        mine[live, self.policy[live]] = True
-        choice = leaving_choice(trap, mine.cpu().numpy())
-        return not bool(((choice == -2) & trap.states).any())
 
 
 class _CheckedLevel:
@@ -245,12 +239,12 @@ class _CheckedLevel:
         policy, stays = self.proof.policy, self.proof.stays
         if policy is None or stays is None:
             return False
-        inside, _ = self._components()
+        inside, component = self._components()
         bound = self.value - self.proof.low
         live = policy >= 0
         if not bool((live == self.level.active).all()):
             return False
-        if not self._rests(inside, self._components()[1], bound):
+        if not self._rests(inside, component, bound):
             return False
         rows = torch.arange(len(policy), device=policy.device)
         chosen = policy.clamp(min=0)
@@ -264,12 +258,8 @@ class _CheckedLevel:
         return bool(good.all()) and self._ends(policy, stays)
 
     def _ends(self, policy: Tensor, stays: Tensor) -> bool:
-        mine = torch.zeros_like(self.level.allowed)
-        live = policy >= 0
-        mine[live, policy[live]] = True
-        trap = Trap.of_level(self.level, ~stays.cpu().numpy() & live.cpu().numpy(), -1)
-        choice = leaving_choice(trap, mine.cpu().numpy())
-        return not bool(((choice == -2) & trap.states).any())
+        trap = Trap.of_level(self.level, (~stays & (policy >= 0)).cpu().numpy(), -1)
+        return leaves(trap, policy.cpu().numpy())
 
     def separates(self, lost: Tensor) -> bool:
         """Check that another action is better than each that lost here, and than no other."""
