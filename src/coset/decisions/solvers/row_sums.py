@@ -12,7 +12,7 @@ from coset.core.numerics import EPSILON
 from coset.decisions.processes.level import BLOCK, ScalarLevel
 from coset.decisions.solvers.bellman import resolve_backend
 
-__all__ = ["SMALL", "contraction_factors", "spread", "uses_loops"]
+__all__ = ["SMALL", "contraction_factors", "outwards", "spread", "uses_loops"]
 
 # Up to so many states no compiled loop is loaded.
 SMALL = 4096
@@ -75,7 +75,21 @@ def contraction_factors(level: ScalarLevel, weights: Tensor) -> tuple[float, flo
             f"{float(weights[state])}; take those of transience(level)"
         )
     low, high = _ratios(level, live)
-    slack = (level.weight.shape[2] + 3) * EPSILON["float64"]
+    return outwards(low, high, level.weight.shape[2])
+
+
+def outwards(low: float, high: float, num: int) -> tuple[float, float]:
+    """Widen the extremes of sums of products by their rounding.
+
+    Args:
+        low: the smallest sum, ≥ 0.
+        high: the largest.
+        num: how many products make a sum.
+
+    Returns:
+        Both, moved outwards.
+    """
+    slack = (num + 3) * EPSILON["float64"]
     return low * (1 - slack), high * (1 + slack)
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from coset.core.numerics import EPSILON
+from coset.decisions.kernels.launch import Extremes
 from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.solvers.bellman import greedy, policy_sweep, sweep
+from coset.decisions.solvers.row_sums import outwards, spread
 
 __all__ = ["Extremes", "Sweeper", "make_sweeper"]
-
-Extremes = tuple[float, float, float]
 
 # The lead of the best action is looked at in so many states to see whether waiting pays.
 _SAMPLE = 2048
@@ -79,12 +79,6 @@ def make_sweeper(
     return _Eager(level, norm, active, backend, factors)
 
 
-def _outwards(low: float, high: float, num: int) -> tuple[float, float]:
-    """Widen the extremes of sums of so many products by their rounding."""
-    slack = (num + 3) * EPSILON["float64"]
-    return low * (1 - slack), high * (1 + slack)
-
-
 class _Compiled:
     """Compiled sweeps which leave actions alone that cannot have become best."""
 
@@ -123,7 +117,7 @@ class _Compiled:
     def factors(self) -> tuple[float, float]:
         if self._factors is None:
             low, high = self.arrays.row_extremes(self.active)
-            self._factors = _outwards(low, high, self.arrays.shape[2])
+            self._factors = outwards(low, high, self.arrays.shape[2])
         return self._factors
 
     def _worth(self, value: Tensor) -> bool:
@@ -166,9 +160,7 @@ class _Compiled:
         else:
             self.fresh = True
             low, high, size = self._deferred(value, out)
-        less, more = self.factors()
-        self._move(max(more * high, less * high) - min(more * low, less * low), size, out.dtype)
-        self.width = high - low
+        self._moved_by(low, high, size, out.dtype)
         return low, high, size
 
     def _deferred(self, value: Tensor, out: Tensor, backward: bool = False) -> Extremes:
@@ -178,9 +170,13 @@ class _Compiled:
 
     def _moved_by(self, low: float, high: float, size: float, dtype: torch.dtype) -> None:
         """Count a sweep in which all values changed by amounts between two numbers."""
-        less, more = self.factors()
-        self._move(max(more * high, less * high) - min(more * low, less * low), size, dtype)
+        self._move(self._swing(low, high), size, dtype)
         self.width = high - low
+
+    def _swing(self, low: float, high: float) -> float:
+        """Return how far apart sums of changes between two numbers may come to lie."""
+        less, more = self.factors()
+        return max(more * high, less * high) - min(more * low, less * low)
 
     def _move(self, amount: float, size: float, dtype: torch.dtype) -> None:
         """Count how far differences of action values can have moved, rounding included."""
@@ -200,8 +196,7 @@ class _Compiled:
 
     def evaluate(self, value: Tensor, out: Tensor) -> Extremes:
         low, high, size = self.arrays.evaluate(self.choice, value, out)
-        less, more = self.factors()
-        self._move(max(more * high, less * high) - min(more * low, less * low), size, out.dtype)
+        self._move(self._swing(low, high), size, out.dtype)
         return low, high, size
 
     def shift(self, value: Tensor, amount: float) -> None:
@@ -275,14 +270,10 @@ class _Eager:
     def _row_extremes(self) -> tuple[float, float]:
         active = self.active
         norm = active.double() if self.norm is None else torch.where(active, self.norm, 0.0)
-        still = torch.zeros_like(self.level.reward)
-        linear = ScalarLevel(
-            self.level.successor, self.level.weight, still, self.level.allowed, self.level.scale
-        )
-        ratio = (linear.action_values(norm) / norm[:, None])[self.level.allowed]
+        ratio = (spread(self.level, norm) / norm[:, None])[self.level.allowed]
         if ratio.numel() == 0:
             return 0.0, 0.0
-        return _outwards(float(ratio.min()), float(ratio.max()), self.level.weight.shape[2])
+        return outwards(float(ratio.min()), float(ratio.max()), self.level.weight.shape[2])
 
     def _write(self, swept: Tensor, value: Tensor, out: Tensor) -> Extremes:
         change = swept - value.double()
