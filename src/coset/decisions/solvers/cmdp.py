@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from coset.core.errors import (
     UnsupportedError,
 )
 from coset.core.results import Certificate, Solution, Status
+from coset.decisions.processes.level import ScalarLevel
 from coset.decisions.processes.mdp import MDP
 from coset.decisions.solvers.pair_problem import pairs_of_level
 from coset.decisions.solvers.transience import transience
@@ -63,15 +64,11 @@ class CMDPCertificate(Certificate):
         level = self.mdp.level(self.objective)
         rewards = self.mdp.expected_reward()
         scale = 1.0 + float(rewards.abs().max()) * float(self.occupancy.sum())
-        weighted = rewards[..., self.objective] + sum(
-            (price * rewards[..., i] for i, price in self.prices.items()),
-            torch.zeros_like(rewards[..., 0]),
-        )
-        moved = _moved(self.mdp, self.potential, level.scale, level.weight)
-        dual = torch.where(self.mdp.allowed, weighted + moved, -torch.inf).amax(1)
+        priced = _priced(level, rewards, self.objective, self.prices)
+        dual = priced.action_values(self.potential).amax(1)
         live = self.mdp.allowed.any(1)
         is_dual = bool((dual[live] <= self.potential[live] + _TOLERANCE * scale).all())
-        is_flow = float(self._flow_error().abs().max()) <= _TOLERANCE * scale
+        is_flow = float(self._flow_error(level).abs().max()) <= _TOLERANCE * scale
         earned = (self.occupancy[..., None] * rewards).sum((0, 1))
         met = all(float(earned[i]) >= c - _TOLERANCE * scale for i, c in self.bounds.items())
         upper = float((self.start * self.potential).sum())
@@ -92,8 +89,7 @@ class CMDPCertificate(Certificate):
             f"each unit ({prices or 'none'}), does not either"
         )
 
-    def _flow_error(self) -> Tensor:
-        level = self.mdp.level(self.objective)
+    def _flow_error(self, level: ScalarLevel) -> Tensor:
         into = torch.zeros(self.mdp.num_states, dtype=torch.float64)
         weight = level.weight.double() * level.scale * self.occupancy[..., None]
         into.index_add_(0, level.successor.reshape(-1).long(), weight.reshape(-1))
@@ -320,18 +316,17 @@ def _policy(
     shares = occupancy / total.clamp(min=_NO_SHARE)
     shares = torch.where(shares > _NO_SHARE, shares, torch.zeros_like(shares))
     shares = shares / shares.sum(1, keepdim=True).clamp(min=_NO_SHARE)
-    rewards = mdp.expected_reward()
-    level = mdp.level(objective)
-    weighted = rewards[..., objective] + sum(
-        (p * rewards[..., i] for i, p in prices.items()), torch.zeros_like(rewards[..., 0])
-    )
-    q = weighted + _moved(mdp, potential, level.scale, level.weight)
-    best = torch.where(mdp.allowed, q, -torch.inf).argmax(1)
+    priced = _priced(mdp.level(objective), mdp.expected_reward(), objective, prices)
+    best = priced.action_values(potential).argmax(1)
     greedy = torch.nn.functional.one_hot(best, mdp.num_actions).double()
     greedy *= mdp.allowed.any(1, keepdim=True)
     return torch.where(total > _NO_SHARE, shares, greedy)
 
 
-def _moved(mdp: MDP, value: Tensor, scale: float, weight: Tensor) -> Tensor:
-    gathered = value[mdp.successor.long()]
-    return scale * (weight.double() * gathered).sum(-1)
+def _priced(
+    level: ScalarLevel, rewards: Tensor, objective: int, prices: Mapping[int, float]
+) -> ScalarLevel:
+    """Return the level that earns r_objective + Σ λ_i r_i."""
+    nothing = torch.zeros_like(rewards[..., 0])
+    paid = sum((price * rewards[..., i] for i, price in prices.items()), nothing)
+    return replace(level, reward=rewards[..., objective] + paid)
