@@ -13,7 +13,7 @@ from coset.decisions.processes.mdp import MDP
 from coset.decisions.processes.mdp_outcomes import Outcome
 from coset.decisions.processes.rational import RationalMDP
 
-__all__ = ["NamedMDP"]
+__all__ = ["NamedMDP", "pick_objectives"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +129,6 @@ class NamedMDP:
             )
         places = [self.objectives.index(name) for name in objectives]
         _check_order(self, places)
-        mdp = self.mdp
-        multiplier = mdp.multiplier
-        assert isinstance(multiplier, torch.Tensor)
-        if multiplier.ndim == 5:
-            multiplier = multiplier[..., places, :][..., places]
-        elif multiplier.ndim == 4:
-            multiplier = multiplier[..., places]
-        changed = replace(mdp, reward=mdp.reward[..., places], multiplier=multiplier)
         outcomes = self.outcomes and tuple(
             replace(
                 one,
@@ -145,7 +137,32 @@ class NamedMDP:
             )
             for one in self.outcomes
         )
-        return replace(self, mdp=changed, objectives=tuple(objectives), outcomes=outcomes)
+        return replace(
+            self,
+            mdp=pick_objectives(self.mdp, places),
+            objectives=tuple(objectives),
+            outcomes=outcomes,
+        )
+
+
+def pick_objectives(mdp: MDP, places: Sequence[int]) -> MDP:
+    """Return a process with some of its objectives, in an order that its multipliers allow.
+
+    Args:
+        mdp: the process.
+        places: which, from 0, the first priority first.
+
+    Returns:
+        The process; transitions are shared.
+    """
+    chosen = list(places)
+    multiplier = mdp.multiplier
+    assert isinstance(multiplier, torch.Tensor)
+    if multiplier.ndim == 5:
+        multiplier = multiplier[..., chosen, :][..., chosen]
+    elif multiplier.ndim == 4:
+        multiplier = multiplier[..., chosen]
+    return replace(mdp, reward=mdp.reward[..., chosen], multiplier=multiplier)
 
 
 def _check_order(named: NamedMDP, places: Sequence[int]) -> None:

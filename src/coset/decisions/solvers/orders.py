@@ -13,6 +13,7 @@ from torch import Tensor
 from coset.core.errors import CosetError, UnsupportedError
 from coset.core.results import Record
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.named_mdp import pick_objectives
 from coset.decisions.solvers.cmdp import start_distribution
 from coset.decisions.solvers.solving import solve
 
@@ -85,27 +86,12 @@ def reorder_objectives(mdp: MDP, order: Sequence[int]) -> MDP:
     depth = mdp.num_objectives
     if sorted(order) != list(range(depth)):
         raise UnsupportedError(f"an order names each of 0…{depth - 1} once; given {tuple(order)}")
-    places = list(order)
-    multiplier = mdp.multiplier
-    assert isinstance(multiplier, Tensor)
-    if multiplier.ndim == 4:
-        multiplier = multiplier[..., places]
-    if multiplier.ndim == 5:
-        for i, j in itertools.combinations(range(depth), 2):
-            if places[i] > places[j] and bool((mdp.entry(places[i], places[j]) != 0).any()):
-                raise UnsupportedError(
-                    f"objective {places[i] + 1} takes up values of objective {places[j] + 1} and "
-                    f"cannot come before it"
-                )
-        multiplier = multiplier[..., places, :][..., places]
-    return MDP(
-        mdp.successor,
-        mdp.probability,
-        mdp.reward[..., places],
-        multiplier,
-        mask=mdp.mask,
-        terminal=mdp.terminal,
-    )
+    for i, j in itertools.combinations(order, 2):
+        if i > j and bool((mdp.entry(i, j) != 0).any()):
+            raise UnsupportedError(
+                f"objective {i + 1} takes up values of objective {j + 1} and cannot come before it"
+            )
+    return pick_objectives(mdp, order)
 
 
 def compare_orders(mdp: MDP, start: int | Any, **options: Any) -> OrderComparison:
