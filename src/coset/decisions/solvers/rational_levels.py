@@ -143,15 +143,20 @@ def _iterate(
             value = solve_fixed_point(rows, right)
         except DomainError as error:
             raise _not_transient(pairs, policy, number) from error
-        best: list[Fraction] = list(value)
-        better = list(policy)
-        for pair, s in enumerate(pairs.state):
-            q = pairs.action_value(pair, value)
-            if q > best[s]:
-                best[s], better[s] = q, pair
+        better = _improved(pairs, policy, value)
         if better == policy:
             return value, policy, rounds
         policy = better
+
+
+def _improved(pairs: RationalPairs, policy: Sequence[int], value: Sequence[Fraction]) -> list[int]:
+    """Return for each state the first of its best pairs, or the one it has if none is better."""
+    better, best = list(policy), list(value)
+    for pair, s in enumerate(pairs.state):
+        q = pairs.action_value(pair, value)
+        if q > best[s]:
+            best[s], better[s] = q, pair
+    return better
 
 
 def _warm(pairs: RationalPairs, policy: list[int]) -> list[int]:
@@ -234,11 +239,7 @@ def _refuse_growth(pairs: RationalPairs, number: int) -> None:
             raise _not_transient(pairs, policy, number) from error
         if any(v < 1 for v in value):
             raise _not_transient(pairs, policy, number)
-        better, best = list(policy), list(value)
-        for pair, s in enumerate(pairs.state):
-            q = lifetimes.action_value(pair, value)
-            if q > best[s]:
-                best[s], better[s] = q, pair
+        better = _improved(lifetimes, policy, value)
         if better == policy:
             return
         policy = better
