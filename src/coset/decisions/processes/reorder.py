@@ -12,6 +12,7 @@ from torch import Tensor
 from coset.core.errors import ConfigError, DtypeError, RangeError, ShapeError
 from coset.decisions.processes.level import BLOCK
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.transition_graph import walk_components
 
 __all__ = ["bandwidth", "permute_states", "reorder"]
 
@@ -62,27 +63,17 @@ def _walk(mdp: MDP, rule: Rule) -> np.ndarray:
     used = (mdp.probability > 0).cpu().numpy()
     source, _, _ = np.nonzero(used)
     target = mdp.successor.cpu().numpy()[used]
-    one = np.ones(len(source), np.int8)
     if rule == "breadth-first":
         return _breadth_first(source, target, size)
+    one = np.ones(len(source), np.int8)
     graph = csr_array(coo_array((one, (source, target)), shape=(size, size)))
     order: np.ndarray = reverse_cuthill_mckee(graph + graph.T, symmetric_mode=True)
     return order.astype(np.int64)
 
 
 def _breadth_first(source: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
-    """Walk all components at once, from a root joined to the first state of each; then sort."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import breadth_first_order, connected_components
-
-    ones = np.ones(len(source), np.int8)
-    graph = coo_array((ones, (source, target)), shape=(size, size))
-    _, component = connected_components(graph, directed=False)
-    _, first = np.unique(component, return_index=True)
-    rows = np.concatenate([source, np.full(len(first), size)])
-    columns = np.concatenate([target, first])
-    rooted = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(size + 1, size + 1))
-    walk = breadth_first_order(rooted.tocsr(), size, directed=False, return_predecessors=False)[1:]
+    """Walk all components at once; then sort."""
+    walk, _, component = walk_components(source, target, size)
     order: np.ndarray = walk[np.argsort(component[walk], kind="stable")]
     return order.astype(np.int64)
 

@@ -12,7 +12,7 @@ import torch
 from coset.core.results import Witness
 from coset.decisions.processes.mdp import MDP
 
-__all__ = ["CycleWitness", "TransitionGraph"]
+__all__ = ["CycleWitness", "TransitionGraph", "walk_components"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,6 +108,34 @@ class CycleWitness(Witness):
         return f"along the cycles {paths} multipliers have different geometric means"
 
 
+def walk_components(
+    tail: np.ndarray, head: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Walk a graph breadth first from the first state of each component, edges without direction.
+
+    Args:
+        tail: (n,) where each edge begins.
+        head: (n,) where it ends.
+        size: number of states, S.
+
+    Returns:
+        The states in the order of one walk through all components; the state from which each was
+        met, −1 for the first of a component; and its component. (S,) integers each.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    graph = coo_matrix((np.ones(len(tail)), (tail, head)), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    _, roots = np.unique(component, return_index=True)
+    # One more state is tied to a root of each component: one search visits all of them.
+    rows = np.concatenate((tail, np.full(len(roots), size)))
+    columns = np.concatenate((head, roots))
+    whole = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(size + 1, size + 1))
+    order, parent = breadth_first_order(whole.tocsr(), size, directed=False)
+    return order[1:], np.where(parent[:size] == size, -1, parent[:size]), component
+
+
 class TransitionGraph:
     """The transitions of positive probability as a directed multigraph.
 
@@ -137,22 +165,8 @@ class TransitionGraph:
     @cached_property
     def forest(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(order, parent, edge): states from the roots on, −1 for a root's parent and edge."""
-        from scipy.sparse import coo_matrix
-        from scipy.sparse.csgraph import breadth_first_order, connected_components
-
-        size = self.num_states
-        shape = (size, size)
-        ones = np.ones(self.num_edges)
-        graph = coo_matrix((ones, (self.tail, self.head)), shape=shape)
-        _, label = connected_components(graph, directed=False)
-        _, roots = np.unique(label, return_index=True)
-        # One more state is tied to a root of each component: one search visits all of them.
-        rows = np.concatenate((self.tail, np.full(len(roots), size)))
-        columns = np.concatenate((self.head, roots))
-        whole = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(size + 1, size + 1))
-        order, parent = breadth_first_order(whole.tocsr(), size, directed=False)
-        parent = np.where(parent[:size] == size, -1, parent[:size])
-        return order[1:], parent, self._tree_edges(parent)
+        order, parent, _ = walk_components(self.tail, self.head, self.num_states)
+        return order, parent, self._tree_edges(parent)
 
     def _tree_edges(self, parent: np.ndarray) -> np.ndarray:
         """Return the number of a transition between each state and its parent, either way."""
