@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coset.decisions.processes.level import ScalarLevel
 
-__all__ = ["Extremes", "LevelArrays", "empty_vector", "merge", "run_shares"]
+__all__ = ["Extremes", "LevelArrays", "merge", "run_shares"]
 
 # States are shared among threads from this many gathers on: starting a thread costs about 50 µs.
 _THREADING = 200_000
@@ -25,19 +25,6 @@ _LONGEST = 8
 _NONE = np.empty(0)
 
 Extremes = tuple[float, float, float]
-
-
-def empty_vector(size: int, dtype: torch.dtype) -> Tensor:
-    """Allocate by NumPy, which asks for huge pages: random reads in small ones are slower.
-
-    Args:
-        size: number of elements.
-        dtype: of torch.
-
-    Returns:
-        (size,) on the CPU, not initialized.
-    """
-    return torch.from_numpy(np.empty(size, torch.empty(0, dtype=dtype).numpy().dtype))
 
 
 def run_shares(work: Callable[[int, int], Any], num_states: int, num_gathers: int) -> list[Any]:

@@ -287,14 +287,14 @@ def check_level(mdp: MDP, level: int, values_above: Tensor | None) -> None:
             "a negative multiplier reverses preferences, so that the best of each state is not a "
             "fixed point of the Bellman operator; solve signed(mdp), which remembers the sign"
         )
-    need = mdp.has_matrix and any(bool((mdp.entry(level, j) != 0).any()) for j in range(level))
     shape = (mdp.num_states, level)
-    if values_above is None and need:
-        raise ShapeError(
-            f"level {level} takes part of its reward from the values of the levels above it; "
-            f"give values_above of shape {shape}"
-        )
-    if values_above is not None and (
+    if values_above is None:
+        if mdp.has_matrix and any(bool((mdp.entry(level, j) != 0).any()) for j in range(level)):
+            raise ShapeError(
+                f"level {level} takes part of its reward from the values of the levels above it; "
+                f"give values_above of shape {shape}"
+            )
+    elif (
         values_above.ndim != 2 or values_above.shape[0] != shape[0] or values_above.shape[1] < level
     ):
         raise ShapeError(f"values_above must be {shape}; given {tuple(values_above.shape)}")

@@ -18,6 +18,7 @@ import numpy as np
 from coset.core.errors import CosetError, FileFormatError
 from coset.core.files import write_atomic
 from coset.decisions.processes.mdp import MDP
+from coset.decisions.processes.mdp_fields import MAX_LABEL
 from coset.decisions.processes.named_mdp import NamedMDP
 
 __all__ = ["MAX_BYTES", "read", "write"]
@@ -25,7 +26,6 @@ __all__ = ["MAX_BYTES", "read", "write"]
 MAX_BYTES = 8 * 2**30  # when unpacked: a small file can declare an endless array
 _ARRAYS = ("successor", "probability", "reward", "multiplier", "mask", "terminal")
 _NAMES = ("states", "actions", "objectives")
-_MAX_LABEL = 200
 
 
 def read(path: Path) -> NamedMDP:
@@ -56,7 +56,7 @@ def read(path: Path) -> NamedMDP:
         }
         start = _scalar(found.get("start", np.array(0)), "start", "iu", path)
         title = _scalar(found.get("name", np.array("")), "name", "U", path)
-        return replace(named, **changes, start=int(start), name=str(title)[:_MAX_LABEL])
+        return replace(named, **changes, start=int(start), name=str(title)[:MAX_LABEL])
     except FileFormatError:
         raise
     except CosetError as error:
@@ -77,7 +77,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             unknown = [member.filename for member in members if member.filename not in known]
             if unknown:
                 raise FileFormatError(
-                    f"{path}: array {unknown[0][:_MAX_LABEL]!r} is unknown; known: "
+                    f"{path}: array {unknown[0][:MAX_LABEL]!r} is unknown; known: "
                     f"{', '.join(sorted(known))}"
                 )
         with np.load(path, allow_pickle=False) as arrays:
@@ -104,10 +104,10 @@ def _texts(array: np.ndarray, field: str, path: Path) -> tuple[str, ...]:
             f"{path}: {field} must be one row of text; given shape {array.shape} of {array.dtype}"
         )
     names = tuple(str(name) for name in array)
-    long = next((i for i, name in enumerate(names) if len(name) > _MAX_LABEL), None)
+    long = next((i for i, name in enumerate(names) if len(name) > MAX_LABEL), None)
     if long is not None:
         raise FileFormatError(
-            f"{path}: {field}[{long}] must have at most {_MAX_LABEL} characters; it has "
+            f"{path}: {field}[{long}] must have at most {MAX_LABEL} characters; it has "
             f"{len(names[long]):,}"
         )
     return names
