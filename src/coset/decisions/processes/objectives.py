@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -204,8 +204,6 @@ def weighted_sum(model: ToyText, weights: Mapping[str, float], *, gamma: float =
 
     Claims: decisions.C10b.
     """
-    from coset.decisions.processes.mdp import MDP
-
     for name, weight in weights.items():
         if name not in OBJECTIVES:
             raise UnknownNameError.of("objective", name, OBJECTIVES)
@@ -219,11 +217,4 @@ def weighted_sum(model: ToyText, weights: Mapping[str, float], *, gamma: float =
     reward = torch.zeros_like(model.reward)
     for name, weight in weights.items():
         reward += weight * _REWARDS[name](model)
-    return MDP(
-        model.successor,
-        model.probability,
-        reward,
-        gamma,
-        mask=model.mask,
-        terminal=model.terminal,
-    )
+    return replace(model, reward=reward).mdp(gamma)
