@@ -1,0 +1,133 @@
+"""Joint distributions as solvers return them: dense, or a product of independent parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coset.beliefs.errors import WidthError
+from coset.beliefs.pdg.variable import Variable
+from coset.core.errors import UnknownNameError
+from coset.core.results import Record
+
+__all__ = ["DenseJoint", "Joint", "ProductJoint"]
+
+# A dense table of more entries than this (2 GiB in float64) is refused.
+MAX_ENTRIES = 2**28
+
+
+@dataclass(frozen=True, eq=False)
+class Joint(Record):
+    """A joint distribution μ of named variables.
+
+    Attributes:
+        variables: in the order of the axes.
+    """
+
+    variables: tuple[Variable, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the variables, in the order of the axes."""
+        return tuple(v.name for v in self.variables)
+
+    def _check(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self.names:
+                raise UnknownNameError.of("variable", name, self.names)
+        entries = math.prod(v.card for v in self.variables if v.name in names)
+        if entries > MAX_ENTRIES:
+            raise WidthError(
+                f"a table of {len(names)} variables has {entries:.3g} entries, and at most "
+                f"{MAX_ENTRIES:.3g} are made; ask for fewer variables at once",
+                len(names) - 1,
+                8 * entries,
+            )
+
+    def marginal(self, *names: str) -> Tensor:
+        """Return μ(names).
+
+        Args:
+            names: distinct names of variables.
+
+        Returns:
+            (*batch, *cards), axes in the order of `names`.
+
+        Raises:
+            UnknownNameError: if there is no such variable.
+            WidthError: if the table would not fit.
+        """
+        raise NotImplementedError
+
+    def dense(self) -> Tensor:
+        """Return the whole joint, one axis a variable; see `marginal`."""
+        return self.marginal(*self.names)
+
+    def conditional(self, target: str | Sequence[str], given: str | Sequence[str]) -> Tensor:
+        """Return μ(target | given), 0 in rows whose condition has probability 0.
+
+        Args:
+            target: one name or more.
+            given: one name or more.
+
+        Returns:
+            (*batch, *given, *target).
+        """
+        targets = (target,) if isinstance(target, str) else tuple(target)
+        sources = (given,) if isinstance(given, str) else tuple(given)
+        table = self.marginal(*sources, *targets)
+        total = table.sum(tuple(range(-len(targets), 0)), keepdim=True)
+        return torch.where(total > 0, table / total, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseJoint(Joint):
+    """μ as one tensor.
+
+    Attributes:
+        table: (*batch, *cards), non-negative, sums to 1 over the variables.
+    """
+
+    table: Tensor
+
+    def marginal(self, *names: str) -> Tensor:
+        """Sum out what is not named."""
+        self._check(names)
+        batch = self.table.ndim - len(self.variables)
+        gone = [batch + i for i, v in enumerate(self.names) if v not in names]
+        table = self.table.sum(gone) if gone else self.table
+        kept = [v for v in self.names if v in names]
+        return table.permute(*range(batch), *(batch + kept.index(v) for v in names))
+
+
+@dataclass(frozen=True, eq=False)
+class ProductJoint(Joint):
+    """μ as a product of independent parts.
+
+    Attributes:
+        parts: joints of disjoint sets of variables that together are `variables`.
+    """
+
+    parts: tuple[Joint, ...]
+
+    def marginal(self, *names: str) -> Tensor:
+        """Multiply the marginals of the parts."""
+        self._check(names)
+        tables, order = [], []
+        for part in self.parts:
+            own = [name for name in names if name in part.names]
+            if own or not names:
+                tables.append((part.marginal(*own), len(own)))
+                order += own
+        result = torch.ones((), dtype=torch.float64)
+        for i, (table, axes) in enumerate(tables):
+            before = sum(a for _, a in tables[:i])
+            batch = table.ndim - axes
+            shape = (*table.shape[:batch], *(1,) * before, *table.shape[batch:])
+            result = result[(..., *(None,) * axes)] * table.reshape(shape)
+        batch = result.ndim - len(order)
+        return result.permute(*range(batch), *(batch + order.index(v) for v in names))

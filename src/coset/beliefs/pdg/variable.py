@@ -1,0 +1,83 @@
+"""A variable with finitely many values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coset.core.errors import DomainError, DtypeError, RangeError
+
+__all__ = ["Variable"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable X with values 0 … card − 1, which may have names.
+
+    Attributes:
+        name: how arcs refer to it.
+        card: the number of values, at least 1.
+        values: their names, distinct, or empty.
+
+    Raises:
+        DomainError: if the name is empty, `card` < 1, or names repeat or are not `card` many.
+
+    Example:
+        >>> Variable("weather", 2, ("dry", "wet")).index("wet")
+        1
+    """
+
+    name: str
+    card: int
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or isinstance(self.card, bool | float | str):
+            raise DtypeError(f"a variable has a name and a count; given {self.name!r}, {self.card}")
+        if not self.name or self.card < 1:
+            raise DomainError(
+                f"a variable needs a name and at least one value; given {self.name!r} with "
+                f"{self.card}"
+            )
+        object.__setattr__(self, "values", tuple(self.values))
+        if self.values and len(set(self.values)) != self.card:
+            raise DomainError(
+                f"the values of {self.name!r} must be {self.card} distinct names; given "
+                f"{', '.join(map(str, self.values))}"
+            )
+
+    @classmethod
+    def of(cls, name: str, values: int | Sequence[str]) -> Variable:
+        """Make a variable from a count or from names.
+
+        Args:
+            name: its name.
+            values: the number of values, or their names.
+
+        Returns:
+            The variable.
+        """
+        if isinstance(values, int):
+            return cls(name, values)
+        return cls(name, len(values), tuple(values))
+
+    def index(self, value: int | str) -> int:
+        """Return the position of a value.
+
+        Args:
+            value: a position, or one of `values`.
+
+        Returns:
+            The position, 0 … card − 1.
+
+        Raises:
+            RangeError: if there is no such value.
+        """
+        if isinstance(value, str) and value in self.values:
+            return self.values.index(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < self.card:
+            return value
+        named = f" ({', '.join(self.values)})" if self.values else ""
+        raise RangeError(
+            f"{self.name!r} takes the values 0 … {self.card - 1}{named}; given {value!r}"
+        )
