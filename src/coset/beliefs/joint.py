@@ -101,7 +101,7 @@ class DenseJoint(Joint):
         gone = [batch + i for i, v in enumerate(self.names) if v not in names]
         table = self.table.sum(gone) if gone else self.table
         kept = [v for v in self.names if v in names]
-        return table.permute(*range(batch), *(batch + kept.index(v) for v in names))
+        return table.permute([*range(batch), *(batch + kept.index(v) for v in names)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,4 +130,4 @@ class ProductJoint(Joint):
             shape = (*table.shape[:batch], *(1,) * before, *table.shape[batch:])
             result = result[(..., *(None,) * axes)] * table.reshape(shape)
         batch = result.ndim - len(order)
-        return result.permute(*range(batch), *(batch + order.index(v) for v in names))
+        return result.permute([*range(batch), *(batch + order.index(v) for v in names)])

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coset.core.errors import DomainError, DtypeError, RangeError
+from coset.core.results import Record
 
 __all__ = ["Variable"]
 
 
 @dataclass(frozen=True)
-class Variable:
+class Variable(Record):
     """A variable X with values 0 … card − 1, which may have names.
 
     Attributes:

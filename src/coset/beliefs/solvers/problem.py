@@ -217,11 +217,11 @@ class _Builder:
         table = table[(..., *index)]
         kept = [n for n in names if n not in self.observed]
         order = sorted(range(len(kept)), key=lambda i: self.free.index(kept[i]))
-        table = table.permute(*range(batch), *(batch + i for i in order))
+        table = table.permute([*range(batch), *(batch + i for i in order)])
         shape = [1] * len(self.free)
         for size, i in zip(table.shape[batch:], order, strict=True):
             shape[self.free.index(kept[i])] = size
-        return table.reshape(*table.shape[:batch], *shape)
+        return table.reshape([*table.shape[:batch], *shape])
 
     def term(self, arc: Arc, log_table: Tensor) -> Term:
         log_p = self.spread((*arc.sources, *arc.targets), log_table)
