@@ -16,7 +16,7 @@ from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solvers.hard_chain import HardChain, Stage
 from coset.core.errors import DomainError
 
-__all__ = ["DenseProblem", "Term", "dense_problem"]
+__all__ = ["DenseProblem", "Term", "dense_problem", "is_observation"]
 
 MAX_WORLDS = 2**24
 
@@ -82,8 +82,12 @@ class DenseProblem:
 
     @property
     def batch_shape(self) -> torch.Size:
-        """The leading shape."""
-        return self.cost.shape[: self.cost.ndim - len(self.variables)]
+        """The leading shape, common to costs, zeros and constraints."""
+        tables = [self.cost, *(stage.log_kernel for stage in self.chain.stages)]
+        tables += [term.log_p for term in (*self.terms, *self.constraints)]
+        tables += [] if self.allowed is None else [self.allowed]
+        shapes = [t.shape[: t.ndim - len(self.variables)] for t in tables]
+        return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
 
     @property
     def constant(self) -> float:
@@ -133,7 +137,7 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
             len(free) - 1,
             8 * worlds,
         )
-    kept = {n: a for n, a in pdg.arcs.items() if not _is_observation(a, tables[n])}
+    kept = {n: a for n, a in pdg.arcs.items() if not is_observation(a, tables[n])}
     dtype = max((tables[n].dtype for n in kept), key=_bits, default=torch.float64)
     builder = _Builder([v.name for v in free], {v.name: i for v, i in observed}, gamma)
     soft, hard = [], []
@@ -162,7 +166,7 @@ def _bits(dtype: torch.dtype) -> int:
     return torch.finfo(dtype).bits
 
 
-def _is_observation(arc: Arc, log_table: Tensor) -> bool:
+def is_observation(arc: Arc, log_table: Tensor) -> bool:
     """Whether the arc is a point mass with β = ∞ on one variable, the same in a whole batch."""
     if not arc.is_hard or arc.sources or len(arc.targets) > 1:
         return False
@@ -178,7 +182,7 @@ def _observations(
 ) -> tuple[list[tuple[Variable, int]], tuple[str, ...]]:
     found: dict[str, tuple[int, str]] = {}
     for name, arc in pdg.arcs.items():
-        if _is_observation(arc, tables[name]):
+        if is_observation(arc, tables[name]):
             target, value = (
                 arc.targets[0],
                 int(tables[name].reshape(-1, tables[name].shape[-1])[0].argmax()),
