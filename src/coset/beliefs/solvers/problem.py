@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solvers.hard_chain import HardChain, Stage
 from coset.core.errors import DomainError
 
-__all__ = ["DenseProblem", "Term", "dense_problem", "is_observation"]
+__all__ = ["DenseProblem", "Term", "dense_problem", "elements", "is_observation"]
 
 MAX_WORLDS = 2**24
 
@@ -300,3 +301,25 @@ def _chain(hard: list[Term], ndim: int) -> tuple[HardChain, tuple[Term, ...]]:
         left.remove(ready)
     rest = tuple(axis for axis in range(-ndim, 0) if axis not in earlier)
     return HardChain(tuple(stages), rest), ()
+
+
+def elements(problem: DenseProblem) -> Iterator[DenseProblem]:
+    """Yield the problems of a batch, one by one, in the order of the flattened batch."""
+    batch, axes = problem.batch_shape, len(problem.variables)
+
+    def pick(table: Tensor, i: int) -> Tensor:
+        own = table.shape[table.ndim - axes :]
+        return table.expand(*batch, *own).reshape(-1, *own)[i]
+
+    for i in range(math.prod(batch)):
+        yield replace(
+            problem,
+            terms=tuple(replace(t, log_p=pick(t.log_p, i)) for t in problem.terms),
+            cost=pick(problem.cost, i),
+            allowed=None if problem.allowed is None else pick(problem.allowed, i),
+            chain=HardChain(
+                tuple(replace(s, log_kernel=pick(s.log_kernel, i)) for s in problem.chain.stages),
+                problem.chain.rest,
+            ),
+            constraints=tuple(replace(t, log_p=pick(t.log_p, i)) for t in problem.constraints),
+        )
