@@ -1,0 +1,61 @@
+"""A focus: which beliefs are attended, and which may move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from coset.beliefs.attention import Attention
+from coset.beliefs.pdg.graph import PDG
+from coset.beliefs.resolve.control import Control
+from coset.core.errors import DomainError
+
+__all__ = ["Focus", "Refocus", "foci_of"]
+
+
+@dataclass(frozen=True)
+class Focus:
+    """An attention mask φ and a control mask χ.
+
+    Attributes:
+        attention: factors of the confidences; ``None`` attends to everything.
+        control: rates at which arcs move.
+        name: how traces and figures call it.
+    """
+
+    attention: Attention | None = None
+    control: Control = field(default_factory=lambda: Control(default=1.0))
+    name: str = ""
+
+
+# For each step a focus, or one for each element of the batch.
+Refocus = Callable[[int, PDG], Focus | Sequence[Focus]] | Sequence[Focus]
+
+
+def foci_of(refocus: Refocus, pdg: PDG, steps: int) -> Iterator[Focus | tuple[Focus, ...]]:
+    """Yield the foci of a run, each when its step begins.
+
+    Args:
+        refocus: a function of step and graph, or foci that are taken in turn.
+        pdg: the graph.
+        steps: how many.
+
+    Yields:
+        A focus, or one for each element of the batch.
+
+    Raises:
+        DomainError: if there is no focus, or something else is given.
+    """
+    if not callable(refocus) and not refocus:
+        raise DomainError("refocus needs at least one focus; given none")
+    for step in range(steps):
+        found = refocus(step, pdg) if callable(refocus) else refocus[step % len(refocus)]
+        if isinstance(found, Focus):
+            yield found
+        elif isinstance(found, Sequence) and all(isinstance(f, Focus) for f in found):
+            yield tuple(found)
+        else:
+            raise DomainError(
+                f"refocus gives a Focus, or one for each element of the batch; given "
+                f"{type(found).__name__}"
+            )

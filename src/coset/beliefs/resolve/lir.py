@@ -1,0 +1,246 @@
+"""The loop: attend to some beliefs, move some of them towards agreement, look elsewhere."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from coset.beliefs.attention import attend
+from coset.beliefs.pdg.graph import PDG
+from coset.beliefs.resolve.argmin import minimize
+from coset.beliefs.resolve.attended import Attended, Inner
+from coset.beliefs.resolve.elements import element_graph
+from coset.beliefs.resolve.focus import Focus, Refocus, foci_of
+from coset.beliefs.resolve.integrators import Integrator, State, integrate
+from coset.beliefs.resolve.movement import movement, tables_of
+from coset.beliefs.resolve.trace import Trace, TraceStep
+from coset.core.errors import DomainError, ShapeError
+
+__all__ = ["lir"]
+
+
+def lir(
+    pdg: PDG,
+    refocus: Refocus,
+    steps: int,
+    *,
+    gamma: float = 0.0,
+    inner: Literal["exact"] | int = "exact",
+    integrator: Integrator = "euler",
+    substeps: int = 1,
+    tol: float = 1e-9,
+    overall_every: int = 1,
+    callback: Callable[[TraceStep], object] | None = None,
+) -> Trace:
+    """Resolve inconsistency locally: θ ← exp_θ(−χ ∇ ⟨⟨φ · M(θ)⟩⟩_γ), focus after focus.
+
+    Each step asks `refocus` for a focus (φ, χ), and lets the parameters of controlled arcs follow
+    the negative gradient of the attended inconsistency, each at its rate χ, for one unit of time.
+    Arcs with χ = ∞ go to the minimizer; if others have finite rates in the same focus, they follow
+    the gradient while those stay at the minimizer. Parameters are moved in place, as optimizers
+    do. What is not attended may become more inconsistent: the trace records both.
+
+    Args:
+        pdg: the beliefs; some arcs are learnable. Leading batch axes of tables are independent
+            graphs, and each value of the trace has these axes.
+        refocus: a function of the step (0, 1, …) and the graph, or foci that are taken in turn.
+            For a batch of one axis it may give a focus for each element.
+        steps: how many foci.
+        gamma: γ ≥ 0.
+        inner: "exact", or a number of mirror steps for the joint at each evaluation (cheaper;
+            gradients are then biased).
+        integrator: "euler", "rk4" or "adaptive"; see `integrate`.
+        substeps: steps of the integrator for a unit of time.
+        tol: the gap of exact joints.
+        overall_every: record the inconsistency of the whole graph after every so many steps (and
+            before the first); 0 for never.
+        callback: called with each step of the trace; the run ends early if it returns True.
+
+    Returns:
+        What each step did.
+
+    Raises:
+        DomainError: if `steps` < 0, `inner` is neither, a rate is negative, a controlled arc has
+            nothing to move, or two arcs share a parameter and have different rates.
+        UnknownNameError: if a focus names an arc that is not there.
+        ShapeError: if foci for elements are given and the batch has another shape.
+
+    Warns:
+        RuntimeWarning: if nothing attended depends on what is controlled; the step moves nothing.
+
+    Claims: beliefs.C15, beliefs.C16, beliefs.C22.
+
+    Example:
+        >>> pdg = PDG({"rain": ["no", "yes"]})
+        >>> arc = pdg.add("radio", "rain", cpd=torch.tensor([0.2, 0.8]).double())
+        >>> arc = pdg.add("mine", "rain", cpd=torch.tensor([0.9, 0.1]).double(), learnable=True)
+        >>> trace = lir(pdg, [Focus()], steps=20)
+        >>> [round(float(v), 4) for v in trace.overall[[0, 1, 20]]]
+        [0.6929, 0.3935, 0.0]
+    """
+    if (
+        steps < 0
+        or overall_every < 0
+        or (inner != "exact" and (isinstance(inner, str) or inner < 1))
+    ):
+        raise DomainError(
+            f'steps ≥ 0, overall_every ≥ 0, and inner is "exact" or ≥ 1; given {steps}, '
+            f"{overall_every}, {inner!r}"
+        )
+    run = _Run(
+        pdg,
+        gamma,
+        Inner(None if inner == "exact" else int(inner), tol),
+        lambda field, start: integrate(field, start, integrator=integrator, substeps=substeps),
+    )
+    start = tables_of(pdg)
+    overall = run.overall() if overall_every else run.unknown()
+    trace, done = Trace(gamma, overall, ()), []
+    for step, focus in enumerate(foci_of(refocus, pdg, steps)):
+        wanted = overall_every > 0 and (step + 1) % overall_every == 0
+        done.append(run.step(step, focus, start, wanted))
+        if callback is not None and callback(done[-1]) is True:
+            break
+    return Trace(gamma, trace.initial, tuple(done))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What one focus did: attended values, (*batch,), and the largest gap."""
+
+    before: Tensor
+    after: Tensor
+    gap: float
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The settings of a run, and one step of it."""
+
+    pdg: PDG
+    gamma: float
+    inner: Inner
+    follow: Callable[[Callable[[State], State], Sequence[Tensor]], State]
+
+    def overall(self) -> Tensor:
+        return Attended(self.pdg, self.gamma, Inner(tol=self.inner.tol)).value()
+
+    def unknown(self) -> Tensor:
+        return torch.full(self.pdg.batch_shape(), math.nan, dtype=torch.float64)
+
+    def step(
+        self, step: int, focus: Focus | tuple[Focus, ...], start: dict[str, Tensor], wanted: bool
+    ) -> TraceStep:
+        before = tables_of(self.pdg)
+        name: str | tuple[str, ...]
+        if isinstance(focus, Focus):
+            outcome, name = self._resolve(self.pdg, focus), focus.name
+        else:
+            outcome, name = self._resolve_each(focus), tuple(f.name for f in focus)
+        after = tables_of(self.pdg)
+        shape = self.pdg.batch_shape()
+        return TraceStep(
+            step,
+            name,
+            outcome.before.expand(shape),
+            outcome.after.expand(shape),
+            self.overall().expand(shape) if wanted else self.unknown(),
+            movement(self.pdg, before, after),
+            movement(self.pdg, start, after),
+            outcome.gap,
+        )
+
+    def _resolve_each(self, foci: tuple[Focus, ...]) -> _Outcome:
+        """Resolve elements of the batch that have the same focus together."""
+        shape = self.pdg.batch_shape()
+        if tuple(shape) != (len(foci),):
+            raise ShapeError(
+                f"a focus for each element needs a batch of {len(foci)}; the tables have the "
+                f"batch {tuple(shape)}"
+            )
+        groups: dict[Focus, list[int]] = {}
+        for element, focus in enumerate(foci):
+            same = next((f for f in groups if f is focus or f == focus), focus)
+            groups.setdefault(same, []).append(element)
+        before, after, gap = self.unknown(), self.unknown(), 0.0
+        for focus, members in groups.items():
+            index = torch.tensor(members)
+            outcome = self._resolve(element_graph(self.pdg, index), focus)
+            before[index] = outcome.before.to(before.dtype)
+            after[index] = outcome.after.to(after.dtype)
+            gap = outcome.gap if math.isnan(outcome.gap) else max(gap, outcome.gap)
+        return _Outcome(before, after, gap)
+
+    def _resolve(self, pdg: PDG, focus: Focus) -> _Outcome:
+        graph = attend(pdg, focus.attention)
+        attended = Attended(graph, self.gamma, self.inner)
+        rates = focus.control.rates(pdg)
+        at_once = [name for name, rate in rates.items() if rate == math.inf and name in graph.arcs]
+        parameters, speeds = _speeds(pdg, rates)
+        before = attended.value()
+        moved = bool(at_once)
+        if parameters:
+            moved |= self._follow(attended, parameters, speeds, at_once)
+        elif at_once:
+            minimize(attended, at_once)
+        if not moved:
+            warnings.warn(
+                f"nothing that the focus {focus.name!r} attends to depends on what it controls "
+                f"({', '.join(rates) or 'nothing'}): this step moves nothing; attend to a "
+                f"controlled arc with β ≠ 0",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return _Outcome(before, before, attended.gap)
+        return _Outcome(before, attended.value(), attended.gap)
+
+    def _follow(
+        self, attended: Attended, parameters: list[Tensor], speeds: list[float], at_once: list[str]
+    ) -> bool:
+        depends = False
+
+        def velocity(state: State) -> State:
+            nonlocal depends
+            _assign(parameters, state)
+            if at_once:
+                minimize(attended, at_once)
+            _, gradients = attended.gradient(parameters)
+            depends |= any(gradient is not None for gradient in gradients)
+            return [
+                torch.zeros_like(p) if g is None else -speed * g
+                for p, g, speed in zip(parameters, gradients, speeds, strict=True)
+            ]
+
+        start = [p.detach().clone() for p in parameters]
+        end = self.follow(velocity, start)
+        _assign(parameters, end)
+        if at_once:
+            minimize(attended, at_once)
+        return depends or bool(at_once)
+
+
+def _assign(parameters: Sequence[Tensor], state: State) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(parameters, state, strict=True):
+            parameter.copy_(value)
+
+
+def _speeds(pdg: PDG, rates: dict[str, float]) -> tuple[list[Tensor], list[float]]:
+    """Return the parameters with finite rates, each once, and their rates."""
+    found: dict[int, tuple[Tensor, float, str]] = {}
+    for name, rate in rates.items():
+        for parameter in pdg.arcs[name].parameters:
+            _, known, by = found.setdefault(id(parameter), (parameter, rate, name))
+            if known != rate:
+                raise DomainError(
+                    f"a parameter has one rate; {by!r} and {name!r} share one and have the rates "
+                    f"{known} and {rate}"
+                )
+    finite = [(p, rate) for p, rate, _ in found.values() if rate < math.inf]
+    return [p for p, _ in finite], [rate for _, rate in finite]
