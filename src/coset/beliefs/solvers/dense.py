@@ -30,9 +30,10 @@ def solve_dense(
     Returns:
         The method that was used, what it found, and a certificate of it.
     """
-    from coset.beliefs.solvers.mirror import solve_mirror
+    from coset.beliefs.solvers.mirror import is_pinned, solve_mirror
 
-    if problem.concave and method != "cccp":
+    # Where constraints leave one joint only, there is nothing to be convex in
+    if problem.concave and method != "cccp" and not is_pinned(problem):
         raise NonConvexError(
             f"the score is convex if γα ≤ β on every arc; {', '.join(problem.concave)} "
             f'have γα > β: lower gamma, or use method="cccp" for a local minimum',

@@ -124,7 +124,7 @@ def _flatten(problem: DenseProblem) -> DenseProblem:
 
     def flat(table: Tensor) -> Tensor:
         own = tuple(table.shape[table.ndim - ndim :])
-        return table.detach().expand(*shape, *own).reshape(num, *own)
+        return table.detach().expand((*shape, *own)).reshape(num, *own)
 
     cost = flat(problem.cost.double()).expand(num, *problem.shape)
     return replace(
