@@ -124,3 +124,14 @@ def test_batches_lead_and_the_widest_dtype_wins():
 def test_an_empty_graph_is_one_world():
     problem = dense_problem(PDG())
     assert (problem.shape, problem.cost.item(), problem.terms) == ((), 0.0, ())
+
+
+def test_a_float32_constraint_beside_float64_beliefs_is_no_contradiction():
+    pdg = PDG({"A": 3, "B": 2})
+    rows = torch.rand(3, 2, generator=torch.Generator().manual_seed(0)) + 0.1
+    pdg.add("p", "A", cpd=table([0.5, 0.3, 0.2]), beta=math.inf)
+    pdg.add("q", "B", "A", cpd=rows / rows.sum(-1, keepdim=True), beta=math.inf)
+    problem = dense_problem(pdg)
+    assert problem.allowed is None
+    sums = problem.terms[1].log_p.exp().sum(-1)
+    assert torch.allclose(sums, torch.ones_like(sums), rtol=0, atol=1e-15)

@@ -143,7 +143,7 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
     builder = _Builder([v.name for v in free], {v.name: i for v, i in observed}, gamma)
     soft, hard = [], []
     for name, arc in kept.items():
-        term = builder.term(arc, tables[name].to(dtype))
+        term = builder.term(arc, _widened(tables[name], dtype, len(arc.targets)))
         soft.append(term)
         if arc.is_hard:
             hard.append(term)
@@ -161,6 +161,15 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
         constraints=constraints,
         conflicts=conflicts,
     )
+
+
+def _widened(log_table: Tensor, dtype: torch.dtype, num_targets: int) -> Tensor:
+    """Return the table in a wider dtype, in which its rows sum to one as exactly as that can say."""
+    if log_table.dtype == dtype:
+        return log_table
+    wide = log_table.to(dtype)
+    axes = tuple(range(-num_targets, 0))
+    return wide - wide.detach().logsumexp(axes, keepdim=True)
 
 
 def _bits(dtype: torch.dtype) -> int:
