@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from networkx.utils import UnionFind
 from torch import Tensor
@@ -282,8 +283,9 @@ class PDG:
             table = arc.cpd if isinstance(arc.cpd, Tensor) else arc.cpd()
             shapes.append(table.shape[: table.ndim - len(arc.sources) - len(arc.targets)])
         try:
-            return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
-        except RuntimeError:
+            # torch's function of this name loads sympy: half a second
+            return torch.Size(np.broadcast_shapes(*shapes))
+        except ValueError:
             raise ShapeError(
                 f"batch axes lead and must be the same in all tables (or none); given "
                 f"{', '.join(f'{n}: {tuple(s)}' for n, s in zip(self.arcs, shapes, strict=True))}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solvers.hard_chain import HardChain, Stage
 from coset.core.errors import DomainError
 
-__all__ = ["DenseProblem", "Term", "dense_problem", "elements", "is_observation"]
+__all__ = ["DenseProblem", "Term", "dense_problem", "elements", "is_observation", "order_constraints"]
 
 MAX_WORLDS = 2**24
 
@@ -88,7 +89,7 @@ class DenseProblem:
         tables += [term.log_p for term in (*self.terms, *self.constraints)]
         tables += [] if self.allowed is None else [self.allowed]
         shapes = [t.shape[: t.ndim - len(self.variables)] for t in tables]
-        return torch.Size(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
+        return torch.Size(np.broadcast_shapes(*shapes))
 
     @property
     def constant(self) -> float:
@@ -148,7 +149,7 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
         if arc.is_hard:
             hard.append(term)
     cost, allowed = _cost_and_mask(soft, hard, tuple(v.card for v in free), dtype)
-    chain, constraints = _chain([t for t in hard if t.targets], len(free))
+    chain, constraints = order_constraints([t for t in hard if t.targets], len(free))
     return DenseProblem(
         variables=free,
         observed=tuple(observed),
@@ -164,7 +165,7 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
 
 
 def _widened(log_table: Tensor, dtype: torch.dtype, num_targets: int) -> Tensor:
-    """Return the table in a wider dtype, in which its rows sum to one as exactly as that can say."""
+    """Return the table in a wider dtype, in which its rows sum to one as exactly as it can."""
     if log_table.dtype == dtype:
         return log_table
     wide = log_table.to(dtype)
@@ -282,10 +283,17 @@ def _is_deterministic(term: Term) -> bool:
     return bool(((p <= tolerance) | (p >= 1 - tolerance)).all())
 
 
-def _chain(hard: list[Term], ndim: int) -> tuple[HardChain, tuple[Term, ...]]:
+def order_constraints(hard: list[Term], ndim: int) -> tuple[HardChain, tuple[Term, ...]]:
     """Order constraints so that each knows all variables before it; else return them as they are.
 
     A function of its sources ignores the rest, so a deterministic constraint always knows enough.
+
+    Args:
+        hard: the constraints, on the axes of one table.
+        ndim: its number of axes.
+
+    Returns:
+        The chain and no constraints, or a chain of none and the constraints.
     """
     earlier: set[int] = set()
     stages: list[Stage] = []
