@@ -1,3 +1,124 @@
-"""How inconsistent beliefs are, where it hurts, and how to resolve it."""
+"""How inconsistent beliefs are, where it hurts, and how to resolve it.
+
+State beliefs with confidences (`PDG`), find their inconsistency with a certificate (`solve`), the
+beliefs to blame (`blame`), its gradient (`inconsistency`), and resolve it by attention and control
+(`lir`, `foci`). Papers: O. Richardson, M. Samiei, M. Shakerinava et al., "Local Inconsistency
+Resolution", AISTATS 2026 [lir]; O. Richardson, J. Y. Halpern, "Probabilistic Dependency Graphs",
+AAAI 2021, on which it stands.
+"""
 
 from __future__ import annotations
+
+from coset.beliefs import divergences, foci, gflow
+from coset.beliefs.attention import (
+    Attention,
+)
+from coset.beliefs.blame import (
+    ArcBlame,
+    Blame,
+    Disagreement,
+    blame,
+)
+from coset.beliefs.errors import (
+    NonConvexError,
+    NotNormalizedError,
+    UnboundedInconsistencyError,
+    WidthError,
+)
+from coset.beliefs.joint import (
+    DenseJoint,
+    Joint,
+    ProductJoint,
+)
+from coset.beliefs.pdg.arc import (
+    Arc,
+)
+from coset.beliefs.pdg.bayes_net import (
+    from_bayes_net,
+    read_bif,
+    write_bif,
+)
+from coset.beliefs.pdg.factor_graph import (
+    from_factor_graph,
+)
+from coset.beliefs.pdg.graph import (
+    PDG,
+)
+from coset.beliefs.pdg.networkx_graph import (
+    to_networkx,
+)
+from coset.beliefs.pdg.pdg_file import (
+    read_beliefs,
+    read_pdg,
+    write_pdg,
+)
+from coset.beliefs.pdg.variable import (
+    Variable,
+)
+from coset.beliefs.resolve.control import (
+    Control,
+)
+from coset.beliefs.resolve.focus import (
+    Focus,
+)
+from coset.beliefs.resolve.lir import (
+    lir,
+)
+from coset.beliefs.resolve.trace import (
+    Trace,
+    TraceStep,
+)
+from coset.beliefs.solution import (
+    InconsistencySolution,
+)
+from coset.beliefs.solvers.envelope import (
+    inconsistency,
+)
+from coset.beliefs.solvers.score import (
+    incompatibility,
+    score,
+    structural_deficiency,
+)
+from coset.beliefs.solvers.solve import (
+    solve,
+)
+
+__all__ = [
+    "PDG",
+    "Arc",
+    "ArcBlame",
+    "Attention",
+    "Blame",
+    "Control",
+    "DenseJoint",
+    "Disagreement",
+    "Focus",
+    "InconsistencySolution",
+    "Joint",
+    "NonConvexError",
+    "NotNormalizedError",
+    "ProductJoint",
+    "Trace",
+    "TraceStep",
+    "UnboundedInconsistencyError",
+    "Variable",
+    "WidthError",
+    "blame",
+    "divergences",
+    "foci",
+    "from_bayes_net",
+    "from_factor_graph",
+    "gflow",
+    "incompatibility",
+    "inconsistency",
+    "lir",
+    "read_beliefs",
+    "read_bif",
+    "read_pdg",
+    "score",
+    "solve",
+    "structural_deficiency",
+    "to_networkx",
+    "write_bif",
+    "write_pdg",
+]

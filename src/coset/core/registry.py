@@ -127,7 +127,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "beliefs",
         "how inconsistent a set of beliefs is, where it hurts, and its resolution",
-        (Paper("lir", "Local Inconsistency Resolution", "preprint", 2026),),
+        (Paper("lir", "Local Inconsistency Resolution", "AISTATS", 2026),),
     ),
 )
 
