@@ -6,6 +6,7 @@ from coset.beliefs.gflow.exact import (
     balanced_flows,
     exact_terminal_distribution,
     l1_distance,
+    noise_floor,
     sampled_l1_distance,
 )
 from coset.beliefs.gflow.focus import attended_inconsistency, balancing_focus
@@ -42,6 +43,7 @@ __all__ = [
     "exact_terminal_distribution",
     "flow_matching",
     "l1_distance",
+    "noise_floor",
     "sample_trajectories",
     "sampled_l1_distance",
     "step_log_probabilities",

@@ -84,6 +84,7 @@ class GFlowNetTrainer:
         settings: as given.
         policy: the networks.
         log_z: (M,) parameter, the estimates of log Z; VarGrad leaves it at 0.
+        num_steps: taken so far.
         num_trajectories: sampled by each member so far.
 
     Args:
@@ -108,7 +109,8 @@ class GFlowNetTrainer:
         settings: TrainingSettings,
         generators: Sequence[torch.Generator],
     ) -> None:
-        self.grid, self.settings, self.num_trajectories = grid, settings, 0
+        self.grid, self.settings = grid, settings
+        self.num_steps = self.num_trajectories = 0
         self._generators = list(generators)
         self.policy = GridPolicy(grid, settings.hidden_sizes, self._generators)
         self.log_z = nn.Parameter(torch.zeros(len(self._generators), device=grid.device))
@@ -158,6 +160,7 @@ class GFlowNetTrainer:
         self._clip_gradients()
         self._optimizer.step()
         self._schedule.step()
+        self.num_steps += 1
         return loss.detach()
 
     @torch.no_grad()
