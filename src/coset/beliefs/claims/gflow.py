@@ -20,6 +20,7 @@ from coset.beliefs.gflow.losses import (
     trajectory_balance,
     variance_gradient,
 )
+from coset.beliefs.gflow.policy import masked_log_softmax
 from coset.beliefs.gflow.trajectories import (
     Trajectories,
     all_trajectories,
@@ -36,12 +37,11 @@ _NUM_CASES = {"smoke": 4, "cpu": 20, "paper": 100}
 
 def _tables(grid: HyperGrid, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return random log P_F and log P_B on all states."""
-    found = []
-    for mask in (grid.forward_mask, grid.backward_mask):
-        logits = torch.randn(mask.shape, generator=generator, dtype=torch.float64)
-        table = logits.masked_fill(~mask, -1e30).log_softmax(-1)
-        found.append(table.masked_fill(~mask, -torch.inf))
-    return found[0], found[1]
+    forward, backward = (
+        masked_log_softmax(torch.randn(mask.shape, generator=generator, dtype=torch.float64), mask)
+        for mask in (grid.forward_mask, grid.backward_mask)
+    )
+    return forward, backward
 
 
 def _steps(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from coset.beliefs.gflow.hypergrid import HyperGrid
 from coset.core.errors import DomainError
 
-__all__ = ["GridPolicy"]
+__all__ = ["GridPolicy", "masked_log_softmax"]
 
 # What masked logits become before the softmax: finite, since a row of −inf would give NaN.
 _FORBIDDEN = -1e30
@@ -105,11 +105,24 @@ class GridPolicy(nn.Module):
         grid = self.grid
         forward, backward = logits[..., : grid.num_actions], logits[..., grid.num_actions :]
         return (
-            _masked_log_softmax(forward, grid.forward_mask[states]),
-            _masked_log_softmax(backward, grid.backward_mask[states]),
+            masked_log_softmax(forward, grid.forward_mask[states]),
+            masked_log_softmax(backward, grid.backward_mask[states]),
         )
 
 
-def _masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return log-probabilities over the allowed actions of each row.
+
+    Args:
+        logits: (…, K) floating.
+        mask: (…, K) bool, what is allowed.
+
+    Returns:
+        (…, K), −inf where it is not allowed, without gradient there.
+
+    Example:
+        >>> masked_log_softmax(torch.zeros(3), torch.tensor([True, True, False])).exp().tolist()
+        [0.5, 0.5, 0.0]
+    """
     allowed = logits.masked_fill(~mask, _FORBIDDEN).log_softmax(-1)
     return allowed.masked_fill(~mask, -torch.inf)

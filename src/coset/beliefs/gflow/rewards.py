@@ -15,10 +15,6 @@ _PRIMES = (2, 3, 5)
 _LARGEST_EXPONENT = 2
 
 
-def _distance_from_center(coordinates: Tensor, height: int) -> Tensor:
-    return (coordinates.double() / (height - 1) - 0.5).abs()
-
-
 def original_reward(coordinates: Tensor, height: int, floor: float = 0.1) -> Tensor:
     """Reward the corners, and most a thin shell in each corner.
 
@@ -36,9 +32,10 @@ def original_reward(coordinates: Tensor, height: int, floor: float = 0.1) -> Ten
         >>> original_reward(torch.tensor([[0, 0], [1, 1], [4, 4]]), 8).tolist()
         [0.6, 2.6, 0.1]
     """
-    distance = _distance_from_center(coordinates, height)
-    corner = (distance > 0.25).all(-1)
-    shell = ((distance > 0.3) & (distance < 0.4)).all(-1)
+    # 2(H−1)aᵢ, an integer: the borders .25, .3 and .4 are met exactly, and alike on both sides.
+    distance, side = (2 * coordinates - (height - 1)).abs(), height - 1
+    corner = (2 * distance > side).all(-1)
+    shell = ((5 * distance > 3 * side) & (5 * distance < 4 * side)).all(-1)
     return floor + 0.5 * corner.double() + 2.0 * shell.double()
 
 
@@ -57,7 +54,7 @@ def cosine_reward(coordinates: Tensor, height: int, floor: float = 0.1) -> Tenso
         >>> round(float(cosine_reward(torch.tensor([1]), 3)), 6)
         0.498942
     """
-    distance = _distance_from_center(coordinates, height)
+    distance = (coordinates.double() / (height - 1) - 0.5).abs()
     density = torch.exp(-0.5 * (5 * distance) ** 2) / math.sqrt(2 * math.pi)
     return floor + 0.5 * ((torch.cos(50 * distance) + 1) * density).prod(-1)
 

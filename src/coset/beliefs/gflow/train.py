@@ -45,6 +45,9 @@ class TrainingSettings:
         gradient_clip: the largest norm of a member's gradient, or ``None``.
         second_moment_decay: β₂ of AdamW.
         weight_decay: of AdamW, ≥ 0.
+
+    Raises:
+        ConfigError: if a setting is impossible.
     """
 
     loss: LossName = "TB"
@@ -68,12 +71,17 @@ class TrainingSettings:
                 f"batch_size must be ≥ 2, num_steps ≥ 1 and replay_capacity ≥ 0; given "
                 f"{self.batch_size}, {self.num_steps}, {self.replay_capacity}"
             )
-        for name in ("learning_rate", "log_z_factor"):
+        for name in ("learning_rate", "log_z_factor", "loss_clip", "gradient_clip"):
             value = getattr(self, name)
-            if not 0 < value < math.inf:
+            if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"{name} must be positive and finite; given {value}")
-        if not 0 <= self.final_rate_share <= 1:
-            raise ConfigError(f"final_rate_share must be in 0 … 1; given {self.final_rate_share}")
+        if not 0 <= self.final_rate_share <= 1 or not 0 <= self.second_moment_decay < 1:
+            raise ConfigError(
+                f"final_rate_share must be in 0 … 1 and second_moment_decay below 1; given "
+                f"{self.final_rate_share}, {self.second_moment_decay}"
+            )
+        if not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(f"weight_decay must be ≥ 0 and finite; given {self.weight_decay}")
 
 
 class GFlowNetTrainer:
@@ -84,6 +92,8 @@ class GFlowNetTrainer:
         settings: as given.
         policy: the networks.
         log_z: (M,) parameter, the estimates of log Z; VarGrad leaves it at 0.
+        uses_tables: whether a step asks the networks once for all states, which is quicker where
+            the grid is small beside a batch, or at each state that is visited.
         num_steps: taken so far.
         num_trajectories: sampled by each member so far.
 
@@ -135,8 +145,7 @@ class GFlowNetTrainer:
                 stop=grid.dims,
                 device=grid.device,
             )
-        # Where the grid is small beside a batch, the networks are asked once for all its states.
-        self._use_tables = grid.num_states <= settings.batch_size * grid.longest
+        self.uses_tables = grid.num_states <= settings.batch_size * grid.longest
 
     def step(self) -> Tensor:
         """Sample a batch, and change the networks once.
@@ -147,7 +156,7 @@ class GFlowNetTrainer:
         Raises:
             NotConvergedError: if a loss is NaN or infinite; the networks are not changed.
         """
-        tables = self.policy.tables() if self._use_tables else None
+        tables = self.policy.tables() if self.uses_tables else None
         trajectories = self._batch(tables)
         loss = self._loss(trajectories, tables)
         if not loss.isfinite().all():
