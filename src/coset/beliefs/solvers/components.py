@@ -15,9 +15,9 @@ def _observations(pdg: PDG) -> dict[str, list[Arc]]:
     """The arcs that make a variable certain, by the variable."""
     found: dict[str, list[Arc]] = {}
     for arc in pdg.arcs.values():
-        if arc.is_hard and not arc.sources and len(arc.targets) == 1:
-            if is_observation(arc, arc.log_probabilities(pdg.cards(arc.targets))):
-                found.setdefault(arc.targets[0], []).append(arc)
+        candidate = arc.is_hard and not arc.sources and len(arc.targets) == 1
+        if candidate and is_observation(arc, arc.log_probabilities(pdg.cards(arc.targets))):
+            found.setdefault(arc.targets[0], []).append(arc)
     return found
 
 

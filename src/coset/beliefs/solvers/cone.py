@@ -13,71 +13,19 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from coset.beliefs.solvers.cells import (
+    Cells,
+    Scope,
+    constraint_rows,
+    entropic_scopes,
+    possible_worlds,
+)
 from coset.beliefs.solvers.cone_program import Affine, ConeProgram
 from coset.beliefs.solvers.problem import DenseProblem, elements
-from coset.beliefs.solvers.result import DenseResult
+from coset.beliefs.solvers.result import DenseResult, stacked
 from coset.beliefs.solvers.score import gap_of, gradient_of, score_of
 
-__all__ = ["Cells", "constraint_rows", "possible_worlds", "solve_cone"]
-
-
-class Cells:
-    """Which cell of a marginal each world lies in.
-
-    Args:
-        shape: the numbers of values of the variables.
-        worlds: flat indices of the worlds that count.
-    """
-
-    def __init__(self, shape: tuple[int, ...], worlds: np.ndarray) -> None:
-        self.shape, self.num_worlds = shape, len(worlds)
-        self._places = np.unravel_index(worlds, shape) if shape else ()
-
-    def count(self, axes: tuple[int, ...]) -> int:
-        """Return the number of cells of the marginal on some axes."""
-        return math.prod(self.shape[a] for a in axes)
-
-    def of(self, axes: tuple[int, ...]) -> np.ndarray:
-        """Return each world's cell of the marginal on some axes, row by row."""
-        if not axes:
-            return np.zeros(self.num_worlds, dtype=np.int64)
-        sizes = tuple(self.shape[a] for a in axes)
-        return np.ravel_multi_index(tuple(self._places[a] for a in axes), sizes)
-
-    def matrix(self, axes: tuple[int, ...]) -> sparse.csr_matrix:
-        """Return the 0/1 matrix that takes μ to its marginal on some axes."""
-        return _indicator(self.of(axes), self.count(axes))
-
-
-def _indicator(cells: np.ndarray, count: int) -> sparse.csr_matrix:
-    columns = np.arange(len(cells))
-    return sparse.csr_matrix((np.ones(len(cells)), (cells, columns)), (count, len(cells)))
-
-
-def possible_worlds(problem: DenseProblem) -> np.ndarray:
-    """Return the flat indices of the worlds that some joint that meets the chain gives weight."""
-    weights = torch.zeros(problem.shape, dtype=torch.float64)
-    if problem.allowed is not None:
-        weights = weights.masked_fill(~problem.allowed, -math.inf)
-    log_joint, _ = problem.chain.project(weights)
-    return np.flatnonzero((log_joint > -math.inf).numpy())
-
-
-def constraint_rows(problem: DenseProblem, cells: Cells) -> sparse.csr_matrix:
-    """Return the rows of μ(S, T) − μ(S) p(T | S) = 0 for the constraints, chain or not."""
-    kernels = [(stage.targets, stage.log_kernel) for stage in problem.chain.stages]
-    kernels += [(term.targets, term.log_p) for term in problem.constraints]
-    blocks = [sparse.csr_matrix((0, cells.num_worlds))]
-    for targets, log_kernel in kernels:
-        size = log_kernel.shape
-        sources = tuple(a for a in range(-len(size), 0) if size[a] > 1 and a not in targets)
-        rest = [a for a in range(-len(size), 0) if a not in (*sources, *targets)]
-        kernel = log_kernel.permute(*rest, *sources, *targets).double().exp().numpy()
-        each_target = np.ones((cells.count(targets), 1))
-        of_sources = sparse.kron(cells.matrix(sources), each_target, format="csr")
-        share = sparse.diags(kernel.reshape(-1))
-        blocks.append(cells.matrix((*sources, *targets)) - share @ of_sources)
-    return sparse.vstack(blocks, format="csr")
+__all__ = ["solve_cone"]
 
 
 def solve_cone(problem: DenseProblem, *, tol: float = 1e-9, max_iter: int = 200) -> DenseResult:
@@ -94,19 +42,11 @@ def solve_cone(problem: DenseProblem, *, tol: float = 1e-9, max_iter: int = 200)
     Raises:
         UnavailableError: if Clarabel is not installed.
     """
-    shape = problem.batch_shape
-    found = [_solve_one(part, tol, max_iter) for part in elements(problem)]
-    return DenseResult(
-        torch.stack([r.value for r in found]).reshape(shape),
-        torch.stack([r.log_joint for r in found]).reshape(*shape, *problem.shape),
-        torch.stack([r.gap for r in found]).reshape(shape),
-        max(r.iterations for r in found),
-        all(r.converged for r in found),
-    )
+    return stacked(problem, [_solve_one(e, tol, max_iter) for e in elements(problem)])
 
 
 def _solve_one(problem: DenseProblem, tol: float, max_iter: int) -> DenseResult:
-    worlds = possible_worlds(problem)
+    worlds, _ = possible_worlds(problem)
     joint, iterations = np.zeros(math.prod(problem.shape)), 0
     if len(worlds):
         program, first = _program(problem, worlds)
@@ -134,39 +74,26 @@ def _program(problem: DenseProblem, worlds: np.ndarray) -> tuple[ConeProgram, in
         program.relative_entropy(above, [(joint, everything)], None, count)
     else:
         program.positive([(joint, everything)], count)
-    weights: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
-    for term in problem.terms:
-        if term.weight and term.targets:
-            scope = tuple(sorted(term.sources)), tuple(sorted(term.targets))
-            weights[scope] = weights.get(scope, 0.0) + term.weight
-    for (sources, targets), weight in weights.items():
-        _conditional_entropy(program, cells, joint, (sources, targets), weight)
+    for scope in entropic_scopes(problem):
+        _conditional_entropy(program, cells, joint, scope)
     return program, joint
 
 
-def _conditional_entropy(
-    program: ConeProgram,
-    cells: Cells,
-    joint: int,
-    scope: tuple[tuple[int, ...], tuple[int, ...]],
-    weight: float,
-) -> None:
-    """Add weight · Σ μ(s,t) log μ(t|s) to the cost."""
-    sources, targets = scope
-    marginal = cells.matrix((*sources, *targets))
+def _conditional_entropy(program: ConeProgram, cells: Cells, joint: int, scope: Scope) -> None:
+    """Add weight · Σ μ(s,t) log μ(t|s) to the cost, with the marginals as variables."""
+    marginal = cells.matrix((*scope.sources, *scope.targets))
     reached = np.flatnonzero(marginal.getnnz(1))
     count = len(reached)
     both = program.columns(np.zeros(count))
     identity = sparse.identity(count)
     program.equal([(joint, marginal[reached]), (both, -identity)], np.zeros(count))
-    above = program.columns(np.full(count, weight))
+    above = program.columns(np.full(count, scope.weight))
     to: Affine | None = None
-    if sources:
-        row = _indicator(reached // cells.count(targets), cells.count(sources))
-        used = np.flatnonzero(row.getnnz(1))
-        source = program.columns(np.zeros(len(used)))
-        program.equal(
-            [(both, row[used]), (source, -sparse.identity(len(used)))], np.zeros(len(used))
-        )
-        to = [(source, row[used].T)]
+    if scope.sources:
+        _, row = np.unique(reached // cells.count(scope.targets), return_inverse=True)
+        num_rows = int(row.max()) + 1
+        repeat = sparse.csr_matrix((np.ones(count), (np.arange(count), row)), (count, num_rows))
+        source = program.columns(np.zeros(num_rows))
+        program.equal([(both, repeat.T), (source, -sparse.identity(num_rows))], np.zeros(num_rows))
+        to = [(source, repeat)]
     program.relative_entropy(above, [(both, identity)], to, count)

@@ -1,4 +1,4 @@
-"""Linear costs over equalities, bounds and exponential cones, put together and handed to Clarabel."""
+"""Linear costs over equalities, bounds and exponential cones, handed to Clarabel."""
 
 from __future__ import annotations
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from coset.beliefs.errors import WidthError
 from coset.beliefs.pdg.graph import PDG
-from coset.beliefs.solvers.problem import DenseProblem, dense_problem, is_observation
+from coset.beliefs.solvers.cells import possible_worlds
+from coset.beliefs.solvers.problem import DenseProblem, dense_problem, elements, is_observation
 
 __all__ = ["conflicting_arcs", "is_possible"]
 
@@ -17,10 +16,7 @@ def is_possible(problem: DenseProblem) -> bool:
     """Return whether some joint meets all constraints, for every element of a batch."""
     if problem.conflicts:
         return False
-    weights = torch.zeros(problem.shape, dtype=problem.cost.dtype)
-    if problem.allowed is not None:
-        weights = weights.masked_fill(~problem.allowed, -math.inf)
-    return not bool((problem.chain.project(weights)[1] == -math.inf).any())
+    return all(len(possible_worlds(element)[0]) > 0 for element in elements(problem))
 
 
 def conflicting_arcs(pdg: PDG) -> tuple[str, ...]:

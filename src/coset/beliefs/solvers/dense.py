@@ -2,44 +2,121 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from coset.beliefs.errors import NonConvexError
+from coset.beliefs.solvers.cccp import solve_cccp
+from coset.beliefs.solvers.cells import entropic_scopes
 from coset.beliefs.solvers.cone import solve_cone
-from coset.beliefs.solvers.problem import DenseProblem
+from coset.beliefs.solvers.interior import solve_interior
+from coset.beliefs.solvers.linear import solve_linear
+from coset.beliefs.solvers.mirror import solve_mirror
+from coset.beliefs.solvers.problem import DenseProblem, elements
 from coset.beliefs.solvers.result import DenseResult
-from coset.core.results import Certificate
+from coset.beliefs.solvers.settled import settled
 
 __all__ = ["METHODS", "solve_dense"]
 
-METHODS = ("auto", "mirror", "cone", "tree", "cccp", "zero_plus")
+# Iterations of mirror descent before the interior point method takes over.
+BUDGET = 100
+
+METHODS = ("auto", "mirror", "interior", "cone", "tree", "cccp", "zero_plus")
 
 
 def solve_dense(
-    problem: DenseProblem, method: str, *, tol: float, max_iter: int, start: Tensor | None
-) -> tuple[str, DenseResult, Certificate | None]:
+    problem: DenseProblem,
+    method: str = "auto",
+    *,
+    tol: float = 1e-9,
+    max_iter: int = 20_000,
+    start: Tensor | None = None,
+) -> tuple[str, DenseResult]:
     """Minimize the score over joints.
 
     Args:
-        problem: what to minimize.
-        method: one of `METHODS`, not "tree".
+        problem: what to minimize, or a batch.
+        method: "mirror", "interior", "cone", "cccp", or "auto" for one of the first two.
         tol: the gap at which to stop.
         max_iter: the most iterations.
         start: a joint to begin from, (*batch, *shape), or ``None``.
 
     Returns:
-        The method that was used, what it found, and a certificate of it.
-    """
-    from coset.beliefs.solvers.mirror import is_pinned, solve_mirror
+        The method that was used, and what it found.
 
-    # Where constraints leave one joint only, there is nothing to be convex in
-    if problem.concave and method != "cccp" and not is_pinned(problem):
+    Raises:
+        NonConvexError: if γα > β on an arc, the constraints leave it free, and the method is not
+            "cccp".
+    """
+    problem = settled(problem)
+    if problem.concave and method != "cccp":
         raise NonConvexError(
             f"the score is convex if γα ≤ β on every arc; {', '.join(problem.concave)} "
             f'have γα > β: lower gamma, or use method="cccp" for a local minimum',
             problem.concave,
         )
-    if method == "cone" or problem.constraints:
-        return "cone", solve_cone(problem, tol=tol, max_iter=max_iter), None
+    if problem.concave:
+
+        def solve_convex(tangent: DenseProblem) -> DenseResult:
+            return _solve_convex(tangent, "auto", tol, max_iter, None)[1]
+
+        return "cccp", solve_cccp(problem, solve_convex, tol=tol, max_iter=max_iter, start=start)
+    return _solve_convex(problem, "auto" if method == "cccp" else method, tol, max_iter, start)
+
+
+def _solve_convex(
+    problem: DenseProblem, method: str, tol: float, max_iter: int, start: Tensor | None
+) -> tuple[str, DenseResult]:
+    if method == "cone":
+        return "cone", solve_cone(problem, tol=tol, max_iter=max_iter)
+    if method == "interior" or (problem.constraints and method == "auto"):
+        return "interior", solve_interior(problem, tol=tol, max_iter=max_iter)
+    if not problem.constraints and not problem.smoothness:
+        return "mirror", solve_linear(problem, tol=tol)
     log_start = None if start is None else start.log()
-    return "mirror", solve_mirror(problem, tol=tol, max_iter=max_iter, start=log_start), None
+    if method == "mirror":
+        return "mirror", solve_mirror(problem, tol=tol, max_iter=max_iter, start=log_start)
+    return _solve_automatically(problem, tol, max_iter, log_start)
+
+
+def _solve_automatically(
+    problem: DenseProblem, tol: float, max_iter: int, log_start: Tensor | None
+) -> tuple[str, DenseResult]:
+    """Descend for a while, and hand what has not converged to the interior point method."""
+    worthwhile = _is_small(problem)
+    budget = min(BUDGET, max_iter) if worthwhile else max_iter
+    found = solve_mirror(problem, tol=tol, max_iter=budget, start=log_start)
+    left = ~(found.gap <= tol).reshape(-1)
+    if found.converged or not worthwhile:
+        return "mirror", found
+    parts = [p for p, late in zip(elements(problem), left.tolist(), strict=True) if late]
+    results = [solve_interior(part, tol=tol, max_iter=max_iter) for part in parts]
+    return "interior", _replaced(found, left, results)
+
+
+def _replaced(found: DenseResult, left: Tensor, results: list[DenseResult]) -> DenseResult:
+    """Put results in the places of a batch that are `left`, where their gap is smaller."""
+    if found.gap.ndim == 0:
+        return results[0] if float(results[0].gap) <= float(found.gap) else found
+    value, gap = found.value.flatten().clone(), found.gap.flatten().clone()
+    log_joint = found.log_joint.flatten(0, found.gap.ndim - 1).clone()
+    for place, result in zip(left.nonzero().flatten().tolist(), results, strict=True):
+        if float(result.gap) <= float(gap[place]):
+            value[place], gap[place] = result.value, result.gap
+            log_joint[place] = result.log_joint
+    return DenseResult(
+        value.reshape(found.value.shape),
+        log_joint.reshape(found.log_joint.shape),
+        gap.reshape(found.gap.shape),
+        found.iterations + max(r.iterations for r in results),
+        all(r.converged for r in results),
+    )
+
+
+def _is_small(problem: DenseProblem) -> bool:
+    """Whether a step of the interior point method takes no more than about a second."""
+    worlds = math.prod(problem.shape)
+    scopes = entropic_scopes(problem)
+    cells = sum(math.prod(problem.shape[a] for a in (*s.sources, *s.targets)) for s in scopes)
+    return worlds * (len(scopes) + 1) ** 2 <= 2**27 and cells <= 2**11

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.beliefs.errors import UnboundedInconsistencyError, WidthError
+from coset.beliefs.errors import WidthError
 from coset.beliefs.pdg.arc import Arc
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.tables import row_tolerance
@@ -18,7 +18,14 @@ from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solvers.hard_chain import HardChain, Stage
 from coset.core.errors import DomainError
 
-__all__ = ["DenseProblem", "Term", "dense_problem", "elements", "is_observation", "order_constraints"]
+__all__ = [
+    "DenseProblem",
+    "Term",
+    "dense_problem",
+    "elements",
+    "is_observation",
+    "order_constraints",
+]
 
 MAX_WORLDS = 2**24
 
@@ -121,8 +128,11 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
     Raises:
         DomainError: if `gamma` is negative or not finite; whatever `Arc.log_probabilities` raises.
         WidthError: if there are too many worlds.
-        UnboundedInconsistencyError: if a belief with β < 0 has p = 0.
+        UnboundedInconsistencyError: see `check_bounded`.
     """
+    # It needs the worlds that constraints leave, which are found from a problem
+    from coset.beliefs.solvers.unbounded import check_bounded
+
     if not (math.isfinite(gamma) and gamma >= 0):
         raise DomainError(f"gamma is finite and ≥ 0; given {gamma}")
     tables = {
@@ -150,7 +160,7 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
             hard.append(term)
     cost, allowed = _cost_and_mask(soft, hard, tuple(v.card for v in free), dtype)
     chain, constraints = order_constraints([t for t in hard if t.targets], len(free))
-    return DenseProblem(
+    problem = DenseProblem(
         variables=free,
         observed=tuple(observed),
         idle=idle,
@@ -162,6 +172,9 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
         constraints=constraints,
         conflicts=conflicts,
     )
+    if not conflicts:
+        check_bounded(problem)
+    return problem
 
 
 def _widened(log_table: Tensor, dtype: torch.dtype, num_targets: int) -> Tensor:
@@ -240,12 +253,6 @@ class _Builder:
 
     def term(self, arc: Arc, log_table: Tensor) -> Term:
         log_p = self.spread((*arc.sources, *arc.targets), log_table)
-        if arc.beta < 0 and bool((log_p == -math.inf).any()):
-            raise UnboundedInconsistencyError(
-                f"{arc.name!r} is disbelieved (β = {arc.beta}) and has p = 0, so the score has no "
-                f"lower bound; give it p > 0 or β ≥ 0",
-                (arc.name,),
-            )
         weight = 0.0 if arc.is_hard else arc.beta - self.gamma * arc.alpha
         linear = self.gamma * arc.alpha if arc.is_hard else arc.beta
         return Term(arc.name, self.axes(arc.sources), self.axes(arc.targets), weight, linear, log_p)
@@ -321,12 +328,15 @@ def order_constraints(hard: list[Term], ndim: int) -> tuple[HardChain, tuple[Ter
 
 
 def elements(problem: DenseProblem) -> Iterator[DenseProblem]:
-    """Yield the problems of a batch, one by one, in the order of the flattened batch."""
+    """Yield the problems of a batch one by one, in the order of the flattened batch.
+
+    They are on the CPU and carry no gradients.
+    """
     batch, axes = problem.batch_shape, len(problem.variables)
 
     def pick(table: Tensor, i: int) -> Tensor:
         own = table.shape[table.ndim - axes :]
-        return table.expand(*batch, *own).reshape(-1, *own)[i]
+        return table.detach().expand(*batch, *own).reshape(-1, *own)[i].cpu()
 
     for i in range(math.prod(batch)):
         yield replace(

@@ -19,6 +19,7 @@ from coset.beliefs.solvers.components import independent_parts
 from coset.beliefs.solvers.conflicts import conflicting_arcs
 from coset.beliefs.solvers.dense import METHODS, solve_dense
 from coset.beliefs.solvers.problem import dense_problem
+from coset.beliefs.solvers.zero_plus import solve_zero_plus
 from coset.core.errors import DomainError
 from coset.core.results import Certificate, Status
 
@@ -147,9 +148,13 @@ def _solve_part(part: PDG, options: _Options) -> _Part:
     names = [v.name for v in problem.variables]
     if options.start is not None and set(names) <= set(options.start.names):
         start = options.start.marginal(*names)
-    method, result, certificate = solve_dense(
-        problem, options.method, tol=options.tol, max_iter=options.max_iter, start=start
-    )
+    if options.method == "zero_plus":
+        structure = dense_problem(part, 1.0)
+        method, result = "zero_plus", solve_zero_plus(problem, structure, tol=options.tol)
+    else:
+        method, result = solve_dense(
+            problem, options.method, tol=options.tol, max_iter=options.max_iter, start=start
+        )
     joint = DenseJoint(problem.variables, result.log_joint.exp()) if names else None
     return _Part(
         result.value + problem.constant,
@@ -160,7 +165,6 @@ def _solve_part(part: PDG, options: _Options) -> _Part:
         result.converged,
         problem.observed,
         conflicting_arcs(part) if bool((result.value == math.inf).any()) else (),
-        certificate,
     )
 
 
