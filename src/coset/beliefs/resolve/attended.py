@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coset.beliefs.joint import Joint
 from coset.beliefs.pdg.graph import PDG
+from coset.beliefs.pdg.tables import LogitTable
 from coset.beliefs.solution import InconsistencySolution
 from coset.beliefs.solvers.components import independent_parts
 from coset.beliefs.solvers.envelope import live
@@ -18,7 +19,12 @@ from coset.beliefs.solvers.problem import dense_problem
 from coset.beliefs.solvers.score import score_of
 from coset.beliefs.solvers.solve import solve
 
-__all__ = ["Attended", "Inner"]
+__all__ = ["Attended", "Inner", "larger"]
+
+
+def larger(left: float, right: float) -> float:
+    """Return the larger of two gaps; NaN, "not known", if one is."""
+    return math.nan if math.isnan(left) or math.isnan(right) else max(left, right)
 
 
 @dataclass(frozen=True)
@@ -59,20 +65,27 @@ class Attended:
 
     def note(self, gap: float) -> None:
         """Take a gap into account."""
-        self.gap = gap if math.isnan(gap) else max(self.gap, gap)
+        self.gap = larger(self.gap, gap)
+
+    def forget(self) -> None:
+        """Begin a step: gaps count from now, and tables that read changing data are read anew."""
+        self.gap = 0.0
+        known = all(isinstance(a.cpd, Tensor | LogitTable) for a in self.graph.arcs.values())
+        if not known:
+            self._last = None
 
     def solve(self) -> InconsistencySolution:
         """Return the best joint for the parameters as they are."""
-        arcs = self.graph.arcs.values()
-        version = tuple(p._version for arc in arcs for p in arc.parameters)
+        version = tuple(_versions(self.graph))
         if self._last is not None and self._last[0] == version:
+            self.note(_gap(self._last[1]))
             return self._last[1]
         steps, method = self.inner.steps, self.inner.method
         if steps is None:
             found = solve(self.graph, self.gamma, method=method, tol=self.inner.tol)
         else:
             found = solve(self.graph, self.gamma, method="mirror", max_iter=steps)
-        self.note(math.nan if found.gap is None else found.gap)
+        self.note(_gap(found))
         self._last = version, found
         return found
 
@@ -126,6 +139,19 @@ class Attended:
             else:
                 total = total + _expected_surprise(part, joint)
         return total
+
+
+def _gap(found: InconsistencySolution) -> float:
+    return math.nan if found.gap is None else found.gap
+
+
+def _versions(graph: PDG) -> Iterator[int]:
+    """Yield what torch counts up whenever a tensor is changed in place."""
+    for arc in graph.arcs.values():
+        if isinstance(arc.cpd, Tensor):
+            yield arc.cpd._version
+        for parameter in arc.parameters:
+            yield parameter._version
 
 
 def _expected_surprise(graph: PDG, joint: Joint) -> Tensor:

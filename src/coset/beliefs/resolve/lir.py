@@ -14,10 +14,10 @@ from torch import Tensor
 from coset.beliefs.attention import attend
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.argmin import minimize
-from coset.beliefs.resolve.attended import Attended, Inner
+from coset.beliefs.resolve.attended import Attended, Inner, larger
 from coset.beliefs.resolve.elements import element_graph
 from coset.beliefs.resolve.focus import Focus, Refocus, foci_of
-from coset.beliefs.resolve.integrators import Integrator, State, integrate
+from coset.beliefs.resolve.integrators import Integrator, State, VectorField, integrate
 from coset.beliefs.resolve.movement import movement, tables_of
 from coset.beliefs.resolve.trace import Trace, TraceStep
 from coset.core.errors import DomainError, ShapeError
@@ -98,16 +98,17 @@ def lir(
         gamma,
         Inner(None if inner == "exact" else int(inner), tol),
         lambda field, start: integrate(field, start, integrator=integrator, substeps=substeps),
+        Attended(pdg, gamma, Inner(tol=tol)),
     )
     start = tables_of(pdg)
-    overall = run.overall() if overall_every else run.unknown()
-    trace, done = Trace(gamma, overall, ()), []
+    initial = (run.whole.value() if overall_every else run.unknown()).expand(pdg.batch_shape())
+    done: list[TraceStep] = []
     for step, focus in enumerate(foci_of(refocus, pdg, steps)):
         wanted = overall_every > 0 and (step + 1) % overall_every == 0
         done.append(run.step(step, focus, start, wanted))
         if callback is not None and callback(done[-1]) is True:
             break
-    return Trace(gamma, trace.initial, tuple(done))
+    return Trace(gamma, initial, tuple(done))
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,8 @@ class _Run:
     pdg: PDG
     gamma: float
     inner: Inner
-    follow: Callable[[Callable[[State], State], Sequence[Tensor]], State]
-
-    def overall(self) -> Tensor:
-        return Attended(self.pdg, self.gamma, Inner(tol=self.inner.tol)).value()
+    follow: Callable[[VectorField, Sequence[Tensor]], State]
+    whole: Attended
 
     def unknown(self) -> Tensor:
         return torch.full(self.pdg.batch_shape(), math.nan, dtype=torch.float64)
@@ -138,22 +137,23 @@ class _Run:
         self, step: int, focus: Focus | tuple[Focus, ...], start: dict[str, Tensor], wanted: bool
     ) -> TraceStep:
         before = tables_of(self.pdg)
+        self.whole.forget()
         name: str | tuple[str, ...]
         if isinstance(focus, Focus):
             outcome, name = self._resolve(self.pdg, focus), focus.name
         else:
             outcome, name = self._resolve_each(focus), tuple(f.name for f in focus)
-        after = tables_of(self.pdg)
-        shape = self.pdg.batch_shape()
+        after, shape = tables_of(self.pdg), self.pdg.batch_shape()
+        overall = self.whole.value().expand(shape) if wanted else self.unknown()
         return TraceStep(
             step,
             name,
             outcome.before.expand(shape),
             outcome.after.expand(shape),
-            self.overall().expand(shape) if wanted else self.unknown(),
+            overall,
             movement(self.pdg, before, after),
             movement(self.pdg, start, after),
-            outcome.gap,
+            larger(outcome.gap, self.whole.gap),
         )
 
     def _resolve_each(self, foci: tuple[Focus, ...]) -> _Outcome:
@@ -164,22 +164,26 @@ class _Run:
                 f"a focus for each element needs a batch of {len(foci)}; the tables have the "
                 f"batch {tuple(shape)}"
             )
-        groups: dict[Focus, list[int]] = {}
+        groups: list[tuple[Focus, list[int]]] = []
         for element, focus in enumerate(foci):
-            same = next((f for f in groups if f is focus or f == focus), focus)
-            groups.setdefault(same, []).append(element)
+            members = next((m for f, m in groups if f is focus or f == focus), None)
+            if members is None:
+                groups.append((focus, members := []))
+            members.append(element)
         before, after, gap = self.unknown(), self.unknown(), 0.0
-        for focus, members in groups.items():
+        for focus, members in groups:
             index = torch.tensor(members)
             outcome = self._resolve(element_graph(self.pdg, index), focus)
             before[index] = outcome.before.to(before.dtype)
             after[index] = outcome.after.to(after.dtype)
-            gap = outcome.gap if math.isnan(outcome.gap) else max(gap, outcome.gap)
+            gap = larger(gap, outcome.gap)
         return _Outcome(before, after, gap)
 
     def _resolve(self, pdg: PDG, focus: Focus) -> _Outcome:
         graph = attend(pdg, focus.attention)
         attended = Attended(graph, self.gamma, self.inner)
+        if pdg is self.pdg and self.inner.steps is None and _is_same(graph, pdg):
+            attended = self.whole
         rates = focus.control.rates(pdg)
         at_once = [name for name, rate in rates.items() if rate == math.inf and name in graph.arcs]
         parameters, speeds = _speeds(pdg, rates)
@@ -223,6 +227,15 @@ class _Run:
         if at_once:
             minimize(attended, at_once)
         return depends or bool(at_once)
+
+
+def _is_same(graph: PDG, other: PDG) -> bool:
+    """Tell whether an attended graph is the whole one."""
+    return graph.variables.keys() == other.variables.keys() and all(
+        name in graph.arcs
+        and (graph.arcs[name].alpha, graph.arcs[name].beta) == (arc.alpha, arc.beta)
+        for name, arc in other.arcs.items()
+    )
 
 
 def _assign(parameters: Sequence[Tensor], state: State) -> None:
