@@ -7,7 +7,7 @@ target itself would have shown.
 
 from __future__ import annotations
 
-import math
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -143,8 +143,8 @@ def hypergrid(config: HyperGridConfig, run: RunContext) -> Iterator[dict[str, An
         "trial": number, rate, log_z_factor, second_moment_decay, gradient_clip and best_l1;
         "curve": rank of the settings, rate, seed, step, trajectories, l1 (exact); "final": rank,
         rate, seed, final_l1 and best_l1 (exact), sampled_l1 of num_samples draws at the end,
-        failed if a loss of the run was infinite; "map", on grids of two dimensions: x, y, target
-        and learned, of the first seed.
+        failed if the run left the finite numbers and ended early; "map", on grids of two
+        dimensions: x, y, target and learned, of the first seed.
 
     Raises:
         ConfigError: if a setting is impossible.
@@ -225,7 +225,8 @@ def _tried(
     number: int,
 ) -> dict[str, Any]:
     trainer = GFlowNetTrainer(grid, trial, [run.generator("trial network", number)])
-    distances = [float(l1[0]) for l1 in _distances(trainer, config.evaluate_every)]
+    ends = _terminal_distributions(trainer, config.evaluate_every)
+    distances = [float(l1_distance(learned, grid.target)[0]) for learned in ends]
     run.progress(number, config.num_trials + config.num_kept, f"trial {number}")
     return {
         "kind": "trial",
@@ -238,16 +239,14 @@ def _tried(
     }
 
 
-def _distances(trainer: GFlowNetTrainer, every: int) -> Iterator[Tensor]:
-    """Train; yield the exact distances of all members now and then, and at the end."""
+def _terminal_distributions(trainer: GFlowNetTrainer, every: int) -> Iterator[Tensor]:
+    """Train; yield where all members stop now and then, and at the end; stop if one fails."""
     num_steps = trainer.settings.num_steps
-    for step in range(1, num_steps + 1):
-        try:
+    with contextlib.suppress(NotConvergedError):
+        for step in range(1, num_steps + 1):
             trainer.step()
-        except NotConvergedError:
-            return
-        if step % every == 0 or step == num_steps:
-            yield l1_distance(trainer.terminal_distribution(), trainer.grid.target)
+            if step % every == 0 or step == num_steps:
+                yield trainer.terminal_distribution()
 
 
 def _trained(
@@ -262,20 +261,18 @@ def _trained(
     generators = [run.generator("network", seed, rank, without=other) for seed in config.seeds]
     trainer = GFlowNetTrainer(grid, settings, generators)
     labels = {"rank": rank, "rate": settings.learning_rate}
-    best = torch.full((len(config.seeds),), math.inf, dtype=torch.float64)
-    last = l1_distance(trainer.terminal_distribution(), grid.target).cpu()
-    for found in _distances(trainer, config.evaluate_every):
-        last = found.cpu()
-        best = best.minimum(last)
-        step = trainer.num_steps
-        note = f"L1 {float(last.mean()):.3f}"
-        run.progress(
-            config.num_trials + rank + step / settings.num_steps, config.num_trials + 1, note
-        )
+    learned = trainer.terminal_distribution()
+    last = best = l1_distance(learned, grid.target).cpu()
+    step = 0
+    for learned in _terminal_distributions(trainer, config.evaluate_every):
+        last = l1_distance(learned, grid.target).cpu()
+        best, step = best.minimum(last), trainer.num_steps
+        done = config.num_trials + rank + step / settings.num_steps
+        kept = min(config.num_kept, config.num_trials or 1)
+        run.progress(done, config.num_trials + kept, f"L1 {float(last.mean()):.3f}")
         for seed, l1 in zip(config.seeds, last.tolist(), strict=True):
             row = {"kind": "curve", **labels, "seed": seed, "step": step, "l1": l1}
             yield {**row, "trajectories": trainer.num_trajectories}
-    learned = trainer.terminal_distribution().cpu()
     for place, seed in enumerate(config.seeds):
         generator = run.generator("sampled distance", seed, rank)
         yield {
@@ -283,11 +280,11 @@ def _trained(
             **labels,
             "seed": seed,
             "final_l1": float(last[place]),
-            "best_l1": float(best[place].minimum(last[place])),
+            "best_l1": float(best[place]),
             "sampled_l1": sampled_l1_distance(
-                learned[place], grid.target.cpu(), config.num_samples, generator=generator
+                learned[place].cpu(), grid.target.cpu(), config.num_samples, generator=generator
             ),
-            "failed": trainer.num_steps < settings.num_steps,
+            "failed": step < settings.num_steps,
         }
     if grid.dims == 2 and grid.num_states <= _LARGEST_MAP:
         yield from _map_rows(grid, learned[0], labels)

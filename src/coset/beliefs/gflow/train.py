@@ -174,8 +174,20 @@ class GFlowNetTrainer:
 
     @torch.no_grad()
     def terminal_distribution(self) -> Tensor:
-        """Return (M, Hᴰ) float64: the exact distribution of where each member stops now."""
-        return exact_terminal_distribution(self.grid, self.policy.tables()[0])
+        """Return where each member stops now, exactly.
+
+        Returns:
+            (M, Hᴰ) float64.
+
+        Raises:
+            NotConvergedError: if a network has grown beyond the finite numbers.
+        """
+        table = self.policy.tables()[0]
+        if table.isnan().any():
+            raise NotConvergedError(
+                "the networks must stay finite; they do not: lower learning_rate"
+            )
+        return exact_terminal_distribution(self.grid, table)
 
     @torch.no_grad()
     def _batch(self, tables: tuple[Tensor, Tensor] | None) -> Trajectories:
