@@ -23,6 +23,8 @@ from coset.core.results import Record
 
 __all__ = ["ArcBlame", "Blame", "Disagreement", "blame"]
 
+_ROUNDING = 1e-13
+
 
 @dataclass(frozen=True)
 class Disagreement(Record):
@@ -165,7 +167,7 @@ def blame(
     found = [_arc_blame(attended, arc, solution.joint, weight) for arc in attended.arcs.values()]
     entropy = solution.value - sum(a.conflict + a.structure for a in found) if weight else 0.0
     total = sum(a.conflict for a in found if a.beta > 0)
-    arcs = sorted(found, key=lambda a: (-a.conflict, a.arc))
+    arcs = sorted(found, key=lambda a: (-round(a.conflict, 12), a.arc))
     return Blame(
         tuple(_scaled(a, total, units) for a in arcs),
         in_units(float(solution.value), units),
@@ -201,7 +203,9 @@ def _arc_blame(pdg: PDG, arc: Arc, joint: Joint, gamma: float) -> ArcBlame:
         entropy = -torch.xlogy(both, conditional).sum()
         surprise = torch.where(both > 0, both * (conditional.log() - log_p), 0.0)
     counts = 0 < abs(arc.beta) < math.inf
-    conflict = arc.beta * float(surprise.sum(1).clamp(min=0.0).sum()) if counts else 0.0
+    divergence = float(surprise.sum(1).clamp(min=0.0).sum())
+    # A belief that agrees leaves rounding, which is no conflict.
+    conflict = arc.beta * divergence if counts and divergence > _ROUNDING else 0.0
     return ArcBlame(
         arc.name,
         str(arc).removeprefix(f"{arc.name}: "),

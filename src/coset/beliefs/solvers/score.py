@@ -169,7 +169,7 @@ def _marginal(table: Tensor, names: tuple[str, ...], kept: tuple[str, ...]) -> T
     batch = table.ndim - len(names)
     table = _sum(table, (batch + i for i, n in enumerate(names) if n not in kept))
     left = [n for n in names if n in kept]
-    return table.permute(*range(batch), *(batch + left.index(n) for n in kept))
+    return table.permute([*range(batch), *(batch + left.index(n) for n in kept)])
 
 
 def _log(p: Tensor) -> Tensor:
