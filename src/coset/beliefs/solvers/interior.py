@@ -13,22 +13,22 @@ at γ = 0, and the gap of μ alone stays large.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from scipy import linalg, sparse
+from scipy import sparse
 from scipy.special import logsumexp
 from torch import Tensor
 
 from coset.beliefs.solvers.cells import (
     Cells,
-    Scope,
     constraint_rows,
     entropic_scopes,
     possible_worlds,
 )
 from coset.beliefs.solvers.dual_bound import dual_gap
+from coset.beliefs.solvers.interior_step import Marginals, Newton, Point, compact
 from coset.beliefs.solvers.problem import DenseProblem, elements
 from coset.beliefs.solvers.result import DenseResult, stacked
 from coset.beliefs.solvers.score import score_of
@@ -37,114 +37,12 @@ __all__ = ["Interior", "solve_interior"]
 
 # A step goes this far of the way to the nearest bound.
 TO_BOUNDARY = 0.99
-# Share of the largest curvature by which directions without any are damped: more would slow the
-# last steps, less would let rounding in.
-DAMPING = 1e-5
-# The same for redundant constraints.
-REDUNDANCY = 1e-8
 # Sweeps over constraints that are no chain, after which they hold to rounding.
 REPAIRS = 20
 # Steps without a smaller gap after which rounding is taken to be the reason.
 PATIENCE = 30
 # What stands for a conditional probability of 0.
 LEAST = 1e-300
-
-
-class _Marginals:
-    """The marginals of the arcs over the worlds that count, cells with a world only.
-
-    Attributes:
-        matrix: 0/1, (cells, worlds).
-        weight: c of each cell's scope.
-        scopes: with the flat indices of their cells in the whole table, in order.
-    """
-
-    def __init__(self, scopes: list[Scope], cells: Cells) -> None:
-        blocks: list[sparse.csr_matrix] = [sparse.csr_matrix((0, cells.num_worlds))]
-        self.scopes: list[tuple[Scope, np.ndarray]] = []
-        weights, starts, count = [np.zeros(0)], [np.zeros(0, np.int64)], 0
-        for scope in scopes:
-            matrix = cells.matrix((*scope.sources, *scope.targets))
-            reached = np.flatnonzero(matrix.getnnz(1))
-            _, first = np.unique(reached // cells.count(scope.targets), return_index=True)
-            blocks.append(matrix[reached])
-            weights.append(np.full(len(reached), scope.weight))
-            starts.append(count + first)
-            self.scopes.append((scope, reached))
-            count += len(reached)
-        self.matrix = sparse.vstack(blocks, format="csr")
-        self.weight = np.concatenate(weights)
-        self._starts = np.concatenate(starts)
-        self._sizes = np.diff(np.append(self._starts, count))
-
-    def row_sums(self, cells: np.ndarray) -> np.ndarray:
-        """Sum the cells of each row (s, ·), and repeat the sum for each of them."""
-        if not len(cells):
-            return cells
-        return np.repeat(np.add.reduceat(cells, self._starts, axis=0), self._sizes, axis=0)
-
-
-@dataclass
-class _Point:
-    """An iterate, or a change of one: μ and z over worlds, q over cells, ν over constraints."""
-
-    joint: np.ndarray
-    z: np.ndarray
-    q: np.ndarray
-    nu: np.ndarray
-
-
-class _Newton:
-    """The equations of a step at a point, factorized.
-
-    With D = diag((γ + z) / μ) and K = diag(c / (μ(s) q)) − c 11ᵀ / μ(s) in each row, the matrix is
-    D + Aᵀ K A; K = Rᵀ R with R = (I − √q √qᵀ) diag √(c / (μ(s) q)), and I + R A D⁻¹ Aᵀ Rᵀ is what
-    is factorized.
-    """
-
-    def __init__(
-        self, marginals: _Marginals, equal: sparse.csr_matrix, gamma: float, point: _Point
-    ) -> None:
-        self._marginals, self._equal = marginals, equal
-        matrix, damping = marginals.matrix, DAMPING * float(marginals.weight.max(initial=0.0))
-        self._inverse = point.joint / (gamma + point.z + damping)
-        self.source = marginals.row_sums(matrix @ point.joint)
-        self._scale = np.sqrt(marginals.weight / (self.source * point.q))
-        self._unit = np.sqrt(point.q)
-        inner = (matrix @ sparse.diags(self._inverse) @ matrix.T).toarray()
-        inner = self._centered(self._scale[:, None] * inner * self._scale)
-        inner = self._centered(inner.T)
-        inner[np.diag_indices_from(inner)] += 1.0
-        self._factor = linalg.cho_factor(inner, lower=True, check_finite=False)
-        self._columns = self._solve(equal.T.toarray())
-        schur = equal @ self._columns
-        self._size = 1.0 / np.sqrt(np.diag(schur))
-        schur = self._size[:, None] * schur * self._size
-        schur[np.diag_indices_from(schur)] += REDUNDANCY
-        self._schur = linalg.cho_factor(schur, lower=True, check_finite=False)
-
-    def _centered(self, cells: np.ndarray) -> np.ndarray:
-        unit = self._unit[:, None] if cells.ndim > 1 else self._unit
-        return cells - unit * self._marginals.row_sums(unit * cells)
-
-    def _solve(self, right: np.ndarray) -> np.ndarray:
-        """Apply (D + Aᵀ K A)⁻¹ to columns."""
-        matrix, inverse, scale = (
-            self._marginals.matrix,
-            self._inverse[:, None],
-            self._scale[:, None],
-        )
-        first = inverse * right
-        inner = self._centered(scale * (matrix @ first))
-        inner = linalg.cho_solve(self._factor, inner, check_finite=False)
-        return first - inverse * (matrix.T @ (scale * self._centered(inner)))
-
-    def step(self, right: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return δ and ν with (D + Aᵀ K A) δ + Ēᵀν = right and Ē δ = missing."""
-        free = self._solve(right[:, None])[:, 0]
-        short = self._size * (self._equal @ free - missing)
-        nu = self._size * linalg.cho_solve(self._schur, short, check_finite=False)
-        return free - self._columns @ nu, nu
 
 
 def _reach(values: np.ndarray, change: np.ndarray) -> float:
@@ -167,12 +65,12 @@ class Interior:
     def __init__(self, problem: DenseProblem, worlds: np.ndarray, start: np.ndarray) -> None:
         cells = Cells(problem.shape, worlds)
         self.problem, self.worlds = problem, worlds
-        self.marginals = _Marginals(entropic_scopes(problem), cells)
+        self.marginals = Marginals(entropic_scopes(problem), cells)
         rows = constraint_rows(problem, cells)
         self._held = rows.getnnz(1) > 0
-        self.rows = rows[self._held]
+        self.rows = compact(rows[self._held])
         total = sparse.csr_matrix(np.ones((1, len(worlds))))
-        self.equal = sparse.vstack([total, self.rows], format="csr")
+        self.equal = compact(sparse.vstack([total, rows[self._held]], format="csr"))
         self.right = np.zeros(self.equal.shape[0])
         self.right[0] = 1.0
         self.cost = problem.cost.double().expand(problem.shape).reshape(-1).numpy()[worlds]
@@ -181,28 +79,28 @@ class Interior:
         slope = self._slope(start, q)
         self.scale = max(float(slope.max() - slope.min()), 1.0)
         z = slope - slope.min() + 0.1 * self.scale
-        self.point = _Point(start, z, q, np.zeros(len(self.right)))
+        self.point = Point(start, z, q, np.zeros(len(self.right)))
 
-    def _slope(self, joint: np.ndarray, q: np.ndarray) -> np.ndarray:
+    def _slope(self, joint: np.ndarray, q: np.ndarray) -> Any:
         slope = self.cost + self.marginals.matrix.T @ (self.marginals.weight * np.log(q))
         return slope + self.problem.gamma * np.log(joint) if self.problem.gamma else slope
 
     def advance(self) -> None:
         """Take one predictor-corrector step."""
         point, marginals = self.point, self.marginals
-        newton = _Newton(marginals, self.equal, self.problem.gamma, point)
+        newton = Newton(marginals, self.equal, self.problem.gamma, point)
         both = marginals.matrix @ point.joint
         off = both / newton.source - point.q
         base = -self._slope(point.joint, point.q) - self.equal.T @ point.nu
         base -= marginals.matrix.T @ (marginals.weight * off / point.q)
         missing = self.right - self.equal @ point.joint
 
-        def toward(target: np.ndarray | float) -> _Point:
+        def toward(target: np.ndarray | float) -> Point:
             joint, nu = newton.step(base + target / point.joint, missing)
             z = (target - point.joint * point.z - point.z * joint) / point.joint
             change = marginals.matrix @ joint
             q = (change - point.q * marginals.row_sums(change)) / newton.source + off
-            return _Point(joint, z, q, nu)
+            return Point(joint, z, q, nu)
 
         delta = toward(0.0)
         mean = float(point.joint @ point.z) / len(point.z)
@@ -227,11 +125,11 @@ class Interior:
             self.advance()
         return max_iter
 
-    def _moved(self, delta: _Point) -> _Point:
+    def _moved(self, delta: Point) -> Point:
         point = self.point
         primal = _reach(point.joint, delta.joint)
         dual = min(_reach(point.z, delta.z), _reach(point.q, delta.q))
-        return _Point(
+        return Point(
             point.joint + primal * delta.joint,
             point.z + dual * delta.z,
             point.q + dual * delta.q,

@@ -1,0 +1,1 @@
+"""Kernels of mirror descent on dense problems."""
