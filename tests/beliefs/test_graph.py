@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -222,3 +223,22 @@ def test_batch_axes_lead_and_agree():
     pdg.add("r", "A", cpd=torch.full((4, 2), 0.5))
     with pytest.raises(ShapeError, match=r"r: \(4,\)"):
         pdg.batch_shape()
+
+
+def test_lists_and_arrays_are_tables():
+    pdg = PDG({"A": 2})
+    assert pdg.add("list", "A", cpd=[0.3, 0.7]).probabilities().dtype == torch.float64
+    assert pdg.add("ints", "A", cpd=[0, 1]).probabilities().tolist() == [0.0, 1.0]
+    array = np.array([0.25, 0.75], dtype=np.float32)
+    assert pdg.add("array", "A", cpd=array).probabilities().dtype == torch.float32
+    assert pdg.cost("cost", "A", [0, 2]).probabilities()[0, 1] == 1.0
+    for wrong in (["a", "b"], [[0.5], [0.25, 0.25]], {"no": 1.0}):
+        with pytest.raises(DtypeError, match="array of numbers"):
+            pdg.add("wrong", "A", cpd=wrong)
+
+
+def test_float32_numbers_in_float64_are_told_apart_from_weights():
+    with pytest.raises(NotNormalizedError, match="never float32"):
+        PDG({"A": 2}).add("p", "A", cpd=torch.tensor([0.98, 0.02]).double())
+    with pytest.raises(NotNormalizedError, match="divide it by its sum"):
+        PDG({"A": 2}).add("p", "A", cpd=[2.0, 3.0])

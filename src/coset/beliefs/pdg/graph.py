@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 from networkx.utils import UnionFind
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from coset.beliefs.pdg.arc import Arc, Table
-from coset.beliefs.pdg.tables import LogitTable
+from coset.beliefs.pdg.tables import LogitTable, as_table
 from coset.beliefs.pdg.variable import Variable
 from coset.core.errors import DomainError, ShapeError, UnknownNameError
 
@@ -40,8 +41,8 @@ class PDG:
     Example:
         >>> import coset.beliefs as beliefs
         >>> pdg = beliefs.PDG({"rain": ["no", "yes"]})
-        >>> arc = pdg.add("radio", "rain", cpd=torch.tensor([0.2, 0.8]))
-        >>> arc = pdg.add("window", "rain", cpd=torch.tensor([0.9, 0.1]))
+        >>> arc = pdg.add("radio", "rain", cpd=[0.2, 0.8])
+        >>> arc = pdg.add("window", "rain", cpd=[0.9, 0.1])
         >>> round(beliefs.solve(pdg).value, 4)
         0.6929
 
@@ -102,7 +103,7 @@ class PDG:
         target: Names,
         given: Names = (),
         *,
-        cpd: Table | None = None,
+        cpd: Table | ArrayLike | None = None,
         alpha: float = 1.0,
         beta: float = 1.0,
         learnable: bool = False,
@@ -115,8 +116,8 @@ class PDG:
             name: the arc's name, new.
             target: one variable or more.
             given: the sources, possibly none.
-            cpd: probabilities, one axis a source, then one a target (batch axes lead); or a
-                module or function that returns them when called.
+            cpd: probabilities, one axis a source, then one a target (batch axes lead), as a
+                tensor, an array or lists; or a module or function that returns a tensor.
             alpha: structural confidence.
             beta: observational confidence; `math.inf` makes it a constraint.
             learnable: make the table a softmax of free logits that `cpd` (uniform, if none)
@@ -140,6 +141,8 @@ class PDG:
             known = [v for v in (*sources, *targets) if v in self.variables]
             size = math.prod(self.cards(v for v in targets if v in self.variables))
             cpd = torch.full(self.cards(known), 1.0 / size, dtype=torch.float64)
+        if isinstance(cpd, Tensor) or not callable(cpd):
+            cpd = as_table(cpd)
         if learnable:
             if not isinstance(cpd, Tensor):
                 raise DomainError(f"{name!r}: a module or function is learnable by its parameters")
@@ -174,7 +177,7 @@ class PDG:
         table[variable.index(value)] = 1.0
         return self.add(f"{name}={value}", name, cpd=table, alpha=0.0, beta=math.inf)
 
-    def cost(self, name: str, given: Names, costs: Tensor, beta: float = 1.0) -> Arc:
+    def cost(self, name: str, given: Names, costs: Tensor | ArrayLike, beta: float = 1.0) -> Arc:
         """Add a cost as a belief: a binary variable that is observed true has p = exp(−cost).
 
         Args:
@@ -191,6 +194,7 @@ class PDG:
 
         Claims: beliefs.C12.
         """
+        costs = as_table(costs)
         if not bool((costs >= 0).all()):
             raise DomainError(
                 f"costs are ≥ 0, because exp(−cost) is a probability; the least of {name!r} is "

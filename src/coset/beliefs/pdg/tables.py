@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from coset.beliefs.errors import NotNormalizedError
 from coset.core.errors import DomainError, DtypeError
 
-__all__ = ["LogitTable", "check_log_table", "row_tolerance"]
+__all__ = ["LogitTable", "as_table", "check_log_table", "row_tolerance"]
 
 
 def row_tolerance(dtype: torch.dtype) -> float:
     """Return how far a row may be from summing to one: 1e-9 in float64, 1e-5 below it."""
     return 1e-9 if dtype == torch.float64 else 1e-5
+
+
+def as_table(numbers: Tensor | ArrayLike) -> Tensor:
+    """Return numbers as a tensor: lists in float64, arrays and tensors in their own dtype.
+
+    Raises:
+        DtypeError: if they are no array of numbers.
+    """
+    if isinstance(numbers, Tensor):
+        return numbers
+    try:
+        array = np.asarray(numbers)
+        return torch.as_tensor(array if array is numbers else array.astype(np.float64))
+    except (TypeError, ValueError) as error:
+        raise DtypeError(f"a table is an array of numbers; given {numbers!r}: {error}") from None
 
 
 def check_log_table(name: str, log_table: Tensor, num_targets: int) -> None:
@@ -41,9 +58,14 @@ def check_log_table(name: str, log_table: Tensor, num_targets: int) -> None:
         worst = int(off.nan_to_num(torch.inf).argmax())
         row = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), sums.shape))
         total = float(sums.flatten()[worst])
+        rounded = abs(total - 1) < row_tolerance(torch.float32)
+        advice = (
+            "make it from numbers that were never float32"
+            if rounded
+            else ("divide it by its sum if its entries are weights")
+        )
         raise NotNormalizedError(
-            f"each row of {name!r} must sum to 1; row {row} sums to {total:.9g}; "
-            f"divide it by its sum if its entries are weights",
+            f"each row of {name!r} must sum to 1; row {row} sums to {total:.9g}; {advice}",
             name,
             row,
             total,
