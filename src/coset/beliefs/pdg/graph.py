@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from networkx.utils import UnionFind
 from numpy.typing import ArrayLike
-from torch import Tensor
+from torch import Tensor, nn
 
 from coset.beliefs.pdg.arc import Arc, Table
 from coset.beliefs.pdg.tables import LogitTable, as_table
@@ -141,7 +141,7 @@ class PDG:
             known = [v for v in (*sources, *targets) if v in self.variables]
             size = math.prod(self.cards(v for v in targets if v in self.variables))
             cpd = torch.full(self.cards(known), 1.0 / size, dtype=torch.float64)
-        if isinstance(cpd, Tensor) or not callable(cpd):
+        if not (isinstance(cpd, nn.Module) or callable(cpd)):
             cpd = as_table(cpd)
         if learnable:
             if not isinstance(cpd, Tensor):
