@@ -104,7 +104,7 @@ _RATES = (1e-3, 3e-3, 1e-2)
     title="Trajectory balance and VarGrad on the hypergrid, divided by length or not",
     presets={
         "smoke": Preset(
-            HyperGridConfig("8x8", num_steps=150),
+            HyperGridConfig("8x8", num_steps=150, num_samples=100_000),
             {"loss": ("TB", "TB/T"), "learning_rate": _RATES},
         ),
         "cpu": Preset(
@@ -127,7 +127,7 @@ _RATES = (1e-3, 3e-3, 1e-2)
         "coset.beliefs.figures:hypergrid_maps",
         "coset.beliefs.figures:hypergrid_curves",
     ),
-    cost={"smoke": 5.0, "cpu": 120.0, "paper": 100_000.0},
+    cost={"smoke": 5.0, "cpu": 150.0, "paper": 100_000.0},
 )
 def hypergrid(config: HyperGridConfig, run: RunContext) -> Iterator[dict[str, Any]]:
     """Train with one loss and compare where the networks stop with the target, exactly.
@@ -137,14 +137,14 @@ def hypergrid(config: HyperGridConfig, run: RunContext) -> Iterator[dict[str, An
         run: source of randomness, and progress.
 
     Yields:
-        Rows of five kinds, with study, reward and loss: "floor": num_support states of positive
-        reward, noise_floor, the mean distance of num_samples draws of the target itself, and
-        drawn_floor, one such distance;
-        "trial": number, rate, log_z_factor, second_moment_decay, gradient_clip and best_l1;
-        "curve": rank of the settings, rate, seed, step, trajectories, l1 (exact); "final": rank,
-        rate, seed, final_l1 and best_l1 (exact), sampled_l1 of num_samples draws at the end,
-        failed if the run left the finite numbers and ended early; "map", on grids of two
-        dimensions: x, y, target and learned, of the first seed.
+        Rows of five kinds, with study, height, dims, reward and loss: "floor": num_support states
+        of positive reward, noise_floor, the mean distance of num_samples draws of the target
+        itself, and drawn_floor, one such distance; "trial": number, rate, log_z_factor,
+        second_moment_decay, gradient_clip and best_l1; "curve": rank of the settings, rate, seed,
+        step, trajectories, l1 (exact); "final": rank, rate, seed, final_l1 and best_l1 over
+        training (exact), final_sampled_l1 and best_sampled_l1 of num_samples draws there, failed
+        if the run left the finite numbers and ended early; "map", on grids of two dimensions: x,
+        y, target and learned, of the first seed.
 
     Raises:
         ConfigError: if a setting is impossible.
@@ -161,7 +161,8 @@ def hypergrid(config: HyperGridConfig, run: RunContext) -> Iterator[dict[str, An
         learning_rate=config.learning_rate,
         num_steps=config.num_steps or study.training.num_steps,
     )
-    labels = {"study": config.study, "reward": config.reward, "loss": config.loss}
+    labels: dict[str, Any] = {"study": config.study, "height": study.height, "dims": study.dims}
+    labels |= {"reward": config.reward, "loss": config.loss}
     yield {"kind": "floor", **labels, **_floor(config, grid, run)}
     chosen = [settings]
     if config.num_trials:
@@ -261,33 +262,42 @@ def _trained(
     generators = [run.generator("network", seed, rank, without=other) for seed in config.seeds]
     trainer = GFlowNetTrainer(grid, settings, generators)
     labels = {"rank": rank, "rate": settings.learning_rate}
-    learned = trainer.terminal_distribution()
-    last = best = l1_distance(learned, grid.target).cpu()
+    learned = best = trainer.terminal_distribution()
     step = 0
     for learned in _terminal_distributions(trainer, config.evaluate_every):
-        last = l1_distance(learned, grid.target).cpu()
-        best, step = best.minimum(last), trainer.num_steps
+        found, nearest = (l1_distance(ends, grid.target) for ends in (learned, best))
+        best = torch.where((found < nearest)[:, None], learned, best) if step else learned
+        step = trainer.num_steps
         done = config.num_trials + rank + step / settings.num_steps
         kept = min(config.num_kept, config.num_trials or 1)
-        run.progress(done, config.num_trials + kept, f"L1 {float(last.mean()):.3f}")
-        for seed, l1 in zip(config.seeds, last.tolist(), strict=True):
+        run.progress(done, config.num_trials + kept, f"L1 {float(found.mean()):.3f}")
+        for seed, l1 in zip(config.seeds, found.tolist(), strict=True):
             row = {"kind": "curve", **labels, "seed": seed, "step": step, "l1": l1}
             yield {**row, "trajectories": trainer.num_trajectories}
     for place, seed in enumerate(config.seeds):
         generator = run.generator("sampled distance", seed, rank)
+        ends = {"final": learned[place].cpu(), "best": best[place].cpu()}
         yield {
             "kind": "final",
             **labels,
             "seed": seed,
-            "final_l1": float(last[place]),
-            "best_l1": float(best[place]),
-            "sampled_l1": sampled_l1_distance(
-                learned[place].cpu(), grid.target.cpu(), config.num_samples, generator=generator
-            ),
             "failed": step < settings.num_steps,
+            **_end_distances(ends, grid.target.cpu(), config.num_samples, generator),
         }
     if grid.dims == 2 and grid.num_states <= _LARGEST_MAP:
         yield from _map_rows(grid, learned[0], labels)
+
+
+def _end_distances(
+    ends: dict[str, Tensor], target: Tensor, num_samples: int, generator: torch.Generator
+) -> dict[str, float]:
+    found = {}
+    for name, learned in ends.items():
+        found[f"{name}_l1"] = float(l1_distance(learned, target))
+        found[f"{name}_sampled_l1"] = sampled_l1_distance(
+            learned, target, num_samples, generator=generator
+        )
+    return found
 
 
 def _map_rows(grid: HyperGrid, learned: Tensor, labels: dict[str, Any]) -> Iterator[dict[str, Any]]:

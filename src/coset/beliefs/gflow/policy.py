@@ -78,11 +78,8 @@ class GridPolicy(nn.Module):
             (M, …, D + 1) and (M, …, D), −inf where the grid forbids; the latter is −inf at the
             origin throughout.
         """
-        grid, rows = self.grid, states.flatten(1)
-        digits = nn.functional.one_hot(grid.coordinates(rows), grid.height)
-        logits = self._logits(digits.flatten(-2).to(self.weights[0].dtype))
-        logits = logits.reshape(*states.shape, -1)
-        return self._log_probabilities(logits, states)
+        logits = self._logits(self._k_hot(states.flatten(1)))
+        return self._log_probabilities(logits.reshape(*states.shape, -1), states)
 
     def tables(self) -> tuple[Tensor, Tensor]:
         """Return log P_F and log P_B at all states of the grid, as `forward` does.
@@ -91,7 +88,12 @@ class GridPolicy(nn.Module):
             (M, n, D + 1) and (M, n, D).
         """
         everywhere = torch.arange(self.grid.num_states, device=self.grid.device)
-        return self.forward(everywhere.expand(self.num_members, -1))
+        logits = self._logits(self._k_hot(everywhere).expand(self.num_members, -1, -1))
+        return self._log_probabilities(logits, everywhere)
+
+    def _k_hot(self, states: Tensor) -> Tensor:
+        digits = nn.functional.one_hot(self.grid.coordinates(states), self.grid.height)
+        return digits.flatten(-2).to(self.weights[0].dtype)
 
     def _logits(self, activation: Tensor) -> Tensor:
         last = len(self.weights) - 1
