@@ -109,7 +109,8 @@ class ProductJoint(Joint):
     """μ as a product of independent parts.
 
     Attributes:
-        parts: joints of disjoint sets of variables that together are `variables`.
+        parts: joints of sets of variables that together are `variables`, and share only variables
+            whose value is certain.
     """
 
     parts: tuple[Joint, ...]
@@ -117,9 +118,10 @@ class ProductJoint(Joint):
     def marginal(self, *names: str) -> Tensor:
         """Multiply the marginals of the parts."""
         self._check(names)
-        tables, order = [], []
+        tables: list[tuple[Tensor, int]] = []
+        order: list[str] = []
         for part in self.parts:
-            own = [name for name in names if name in part.names]
+            own = [name for name in names if name in part.names and name not in order]
             if own or not names:
                 tables.append((part.marginal(*own), len(own)))
                 order += own

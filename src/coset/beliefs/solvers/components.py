@@ -6,9 +6,16 @@ from networkx.utils import UnionFind
 
 from coset.beliefs.pdg.arc import Arc
 from coset.beliefs.pdg.graph import PDG
+from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solvers.problem import is_observation
 
-__all__ = ["independent_parts"]
+__all__ = ["idle_variables", "independent_parts"]
+
+
+def idle_variables(pdg: PDG) -> list[Variable]:
+    """Return the variables that no arc touches."""
+    touched = {v for arc in pdg.arcs.values() for v in (*arc.sources, *arc.targets)}
+    return [v for name, v in pdg.variables.items() if name not in touched]
 
 
 def _observations(pdg: PDG) -> dict[str, list[Arc]]:

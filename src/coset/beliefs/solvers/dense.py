@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from coset.beliefs.errors import NonConvexError
@@ -51,7 +52,15 @@ def solve_dense(
         NonConvexError: if γα > β on an arc, the constraints leave it free, and the method is not
             "cccp".
     """
-    problem = settled(problem)
+    with torch.no_grad():
+        return _solve(settled(problem), method, tol, max_iter, start)
+
+
+def _solve(
+    problem: DenseProblem, method: str, tol: float, max_iter: int, start: Tensor | None
+) -> tuple[str, DenseResult]:
+    if problem.conflicts:
+        return "mirror", _contradiction(problem)
     if problem.concave and method != "cccp":
         raise NonConvexError(
             f"the score is convex if γα ≤ β on every arc; {', '.join(problem.concave)} "
@@ -80,6 +89,13 @@ def _solve_convex(
     if method == "mirror":
         return "mirror", solve_mirror(problem, tol=tol, max_iter=max_iter, start=log_start)
     return _solve_automatically(problem, tol, max_iter, log_start)
+
+
+def _contradiction(problem: DenseProblem) -> DenseResult:
+    shape = problem.batch_shape
+    infinite = torch.full(shape, math.inf, dtype=torch.float64, device=problem.cost.device)
+    nothing = torch.full_like(problem.cost.expand(shape + problem.shape), -math.inf)
+    return DenseResult(infinite, nothing, torch.zeros_like(infinite), 0, True)
 
 
 def _solve_automatically(

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from coset.beliefs.attention import Attention, attend
 from coset.beliefs.pdg.graph import PDG
+from coset.beliefs.solvers.components import idle_variables, independent_parts
+from coset.beliefs.solvers.dense import solve_dense
 from coset.beliefs.solvers.implicit import moved
-from coset.beliefs.solvers.mirror import solve_mirror
 from coset.beliefs.solvers.problem import DenseProblem, dense_problem
+from coset.beliefs.solvers.result import DenseResult
 from coset.beliefs.solvers.score import score_of
 from coset.beliefs.units import Units, in_units
 
@@ -41,7 +43,7 @@ def inconsistency(
         second_order: let the gradient itself be differentiated, through a linear solve with the
             Hessian at μ*; at most 2,048 worlds a component.
         units: "nats" or "bits".
-        **options: of `solve_mirror`: tol, max_iter.
+        **options: of `solve`: method, tol, max_iter.
 
     Returns:
         (*batch,); +∞, without gradient, if beliefs with β = ∞ or zeros contradict each other.
@@ -64,17 +66,17 @@ def inconsistency(
         >>> [round(g, 4) for g in a.parameters[0].grad.tolist()]
         [0.1333, -0.1333]
     """
-    parts = [
-        _component(part, gamma, second_order, options)
-        for part in attend(pdg, attention).components()
-    ]
-    total = torch.stack(torch.broadcast_tensors(*parts)).sum(0) if parts else torch.zeros(())  # type: ignore[no-untyped-call]
+    graph = attend(pdg, attention)
+    parts = [_component(part, gamma, second_order, options) for part in independent_parts(graph)]
+    parts.append(torch.tensor(-gamma * sum(math.log(v.card) for v in idle_variables(graph))))
+    device = parts[0].device
+    total = torch.stack(torch.broadcast_tensors(*(part.to(device) for part in parts))).sum(0)  # type: ignore[no-untyped-call]
     return in_units(total, units)
 
 
 def _component(part: PDG, gamma: float, second_order: bool, options: dict[str, Any]) -> Tensor:
     problem = dense_problem(part, gamma)
-    result = solve_mirror(problem, **options)
+    _, result = solve_dense(problem, **options)
     if not result.converged:
         warnings.warn(
             f"the inconsistency of {', '.join(part.arcs)} is at most {float(result.gap.max()):.2g} "
@@ -86,8 +88,25 @@ def _component(part: PDG, gamma: float, second_order: bool, options: dict[str, A
     log_joint = live(problem, result.log_joint)
     if second_order:
         log_joint = moved(problem, log_joint)
-    value = score_of(problem, log_joint) + problem.constant
+    value = score_of(problem, log_joint) - _tightening(problem, result)
     return torch.where(result.value == math.inf, math.inf, value)
+
+
+def _tightening(problem: DenseProblem, result: DenseResult) -> Tensor:
+    """Return Σ y(s,t) μ(s) (p(t|s) − its value now): 0, with the gradient that multipliers give.
+
+    For constraints that are no chain: μ* moves with them, and by the envelope theorem for
+    constrained minima the value moves by the derivative of the Lagrangian.
+    """
+    ndim, total = len(problem.variables), torch.zeros((), dtype=torch.float64)
+    joint = result.log_joint.exp()
+    for term, y in zip(problem.constraints, result.multipliers, strict=False):
+        scope = {a for a in range(-ndim, 0) if term.log_p.shape[a] > 1}
+        others = tuple(a for a in range(-ndim, 0) if a not in scope or a in term.targets)
+        kernel = term.log_p.exp()
+        change = y * joint.sum(others, keepdim=True) * (kernel - kernel.detach())
+        total = total + change.sum(tuple(range(-ndim, 0)))
+    return total
 
 
 def live(problem: DenseProblem, log_joint: Tensor) -> Tensor:

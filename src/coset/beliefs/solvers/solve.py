@@ -15,7 +15,7 @@ from coset.beliefs.joint import DenseJoint, Joint, ProductJoint
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solution import InconsistencySolution
-from coset.beliefs.solvers.components import independent_parts
+from coset.beliefs.solvers.components import idle_variables, independent_parts
 from coset.beliefs.solvers.conflicts import conflicting_arcs
 from coset.beliefs.solvers.dense import METHODS, solve_dense
 from coset.beliefs.solvers.problem import dense_problem
@@ -157,7 +157,7 @@ def _solve_part(part: PDG, options: _Options) -> _Part:
         )
     joint = DenseJoint(problem.variables, result.log_joint.exp()) if names else None
     return _Part(
-        result.value + problem.constant,
+        result.value,
         result.gap,
         joint,
         method,
@@ -192,8 +192,7 @@ def _contradiction(conflicts: tuple[str, ...]) -> _Part:
 
 
 def _joined(attended: PDG, parts: Sequence[_Part], options: _Options) -> InconsistencySolution:
-    touched = {v for arc in attended.arcs.values() for v in (*arc.sources, *arc.targets)}
-    idle = [v for name, v in attended.variables.items() if name not in touched]
+    idle = idle_variables(attended)
     value = torch.tensor(-options.gamma * sum(math.log(v.card) for v in idle), dtype=torch.float64)
     gap = torch.zeros((), dtype=torch.float64)
     for part in parts:
