@@ -104,6 +104,8 @@ class Interior:
 
         delta = toward(0.0)
         mean = float(point.joint @ point.z) / len(point.z)
+        if not mean > 0:  # μ z has underflowed: no step can improve on this
+            return
         ahead = self._moved(delta)
         least = float(ahead.joint @ ahead.z) / len(point.z)
         delta = toward((least / mean) ** 3 * mean - delta.joint * delta.z)
