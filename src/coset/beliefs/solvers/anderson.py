@@ -9,6 +9,9 @@ __all__ = ["AndersonWindow"]
 
 # Added to the diagonal of the normal equations, whose rows are scaled to unit length.
 RIDGE = 1e-13
+# No entry is moved further than this from the image. Minimizers can lie at infinity (log 0), and an
+# extrapolation that jumps there leaves gradients that take thousands of steps to come right.
+FARTHEST = 10.0
 
 
 class AndersonWindow:
@@ -16,7 +19,7 @@ class AndersonWindow:
 
     The extrapolation is g(x) − Σ w_j Δg_j, where w minimizes ‖r − Σ w_j Δr_j‖ in a weighted norm
     and r = g(x) − x: the affine combination of images whose residual would be least if g were
-    affine.
+    affine. No entry moves by more than 10.
 
     Args:
         depth: how many differences are kept, at least 1.
@@ -60,7 +63,9 @@ class AndersonWindow:
         right = (scaled @ residual[:, :, None]).squeeze(-1) / size
         # Cleared pairs are zero: their rows hold the ridge alone, and their weight is 0
         weights, _ = torch.linalg.solve_ex(gram, right)
-        return image - torch.einsum("bm,bmn->bn", weights / size, images)
+        shift = torch.einsum("bm,bmn->bn", weights / size, images)
+        reach = shift.abs().amax(1, keepdim=True).clamp(min=FARTHEST)
+        return image - shift * (FARTHEST / reach)
 
     def _push(self, image: Tensor, residual: Tensor) -> None:
         if self._images is None or self._residuals is None:

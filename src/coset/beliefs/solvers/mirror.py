@@ -14,15 +14,35 @@ from coset.beliefs.solvers.hard_chain import HardChain
 from coset.beliefs.solvers.problem import DenseProblem
 from coset.beliefs.solvers.result import DenseResult
 from coset.beliefs.solvers.score import gap_of, gradient_of
+from coset.core.backends import Backend, always, chosen_backend, register_backend, requires_module
 from coset.core.errors import DomainError, ShapeError, UnsupportedError
 
-__all__ = ["is_pinned", "solve_mirror"]
+__all__ = ["OPERATOR", "is_pinned", "solve_mirror"]
+
+OPERATOR = "beliefs.mirror"
+
+register_backend(
+    Backend(
+        OPERATOR,
+        "numba",
+        "cpu",
+        requires_module("numba", "install it with: pip install numba"),
+        "sums over tables of beliefs; a batch side by side; without constraints",
+    )
+)
+for _device in ("cpu", "cuda"):
+    register_backend(Backend(OPERATOR, "eager", _device, always, "whole-tensor operations"))
 
 # The gap is looked at after each so many iterations: it costs about half of one, and a wait for
 # the device.
 CHECK_EVERY = 5
+# The first steps are bolder than 1/L by this factor: L is a bound, and the safeguard corrects it.
+BOLDNESS = 4.0
 # By how much a value may rise by rounding alone, relative to 1 + |value|.
 ROUNDING = 1e-14
+# Values of sources get no less than exp of this: where μ*(s) = 0 floats would lose μ(t|s), on which
+# the gap depends.
+LEAST_LOG_MASS = -100.0
 
 
 def is_pinned(problem: DenseProblem) -> bool:
@@ -73,11 +93,17 @@ def solve_mirror(
     """
     _check(problem, tol, max_iter)
     flat = _flatten(problem)
-    first = torch.zeros((), dtype=torch.float64, device=flat.cost.device)
-    if start is not None:
-        first = _check_start(problem, start)
-    descent = _Descent(flat, first.expand(flat.cost.shape))
-    found = descent.run(tol, max_iter)
+    first = None if start is None else _check_start(problem, start)
+    device = flat.cost.device
+    compiled = (
+        device.type == "cpu"
+        and chosen_backend(OPERATOR, "cpu") == "numba"
+        and bool(problem.variables)
+        and not (problem.chain.stages or problem.conflicts)
+    )
+    found = _compiled(problem, flat, first, tol, max_iter) if compiled else None
+    if found is None:
+        found = _Descent(flat, first).run(tol, max_iter)
     shape = problem.batch_shape
     return DenseResult(
         value=found.value.reshape(shape),
@@ -85,6 +111,30 @@ def solve_mirror(
         gap=found.gap.reshape(shape),
         iterations=found.iterations,
         converged=found.converged,
+    )
+
+
+def _compiled(
+    problem: DenseProblem, flat: DenseProblem, start: Tensor | None, tol: float, max_iter: int
+) -> DenseResult:
+    """Solve in compiled loops, and by whole tensors what is contradictory or too steep for them."""
+    from coset.beliefs.solvers.kernels.launch import solve_compiled
+
+    found = solve_compiled(problem, tol, max_iter, start)
+    failed = found.value.isnan()
+    if not bool(failed.any()):
+        return found
+    rest = _Descent(_select(flat, failed.nonzero().squeeze(-1)), None).run(tol, max_iter)
+    for into, table in (
+        (found.value, rest.value),
+        (found.log_joint, rest.log_joint),
+        (found.gap, rest.gap),
+    ):
+        into[failed] = table
+    return replace(
+        found,
+        iterations=max(found.iterations, rest.iterations),
+        converged=bool((found.gap <= tol).all()),
     )
 
 
@@ -158,7 +208,9 @@ def _select(problem: DenseProblem, index: Tensor) -> DenseProblem:
 class _Descent:
     """The iteration on a problem with one batch axis; what has converged leaves the batch."""
 
-    def __init__(self, problem: DenseProblem, start: Tensor) -> None:
+    def __init__(self, problem: DenseProblem, start: Tensor | None) -> None:
+        if start is None:
+            start = torch.zeros_like(problem.cost)
         if problem.allowed is not None:
             start = start.masked_fill(~problem.allowed, -math.inf)
         self.problem = problem
@@ -167,6 +219,8 @@ class _Descent:
         self.gradient = gradient_of(problem, self.log_joint)
         self.value = self._mean(self.log_joint, self.gradient)
         self.smoothness = problem.smoothness
+        mixing = problem.gamma + (self.smoothness - problem.gamma) / BOLDNESS
+        self.mixing = torch.full_like(self.value, mixing)
         self.window = AndersonWindow()
         num = start.shape[0]
         self.places = torch.arange(num, device=start.device)
@@ -190,12 +244,14 @@ class _Descent:
             self.problem = _select(self.problem, index)
             self.log_joint, self.gradient = self.log_joint[index], self.gradient[index]
             self.value, self.places = self.value[index], self.places[index]
+            self.mixing = self.mixing[index]
             self.window.select(index)
 
     def run(self, tol: float, max_iter: int) -> DenseResult:
         """Iterate until each gap is at most `tol`."""
         iterations = 0
         while True:
+            self._raise()
             gap = gap_of(self.problem, self.log_joint, self.gradient)
             self.found.value[self.places] = self.value
             self.found.log_joint[self.places] = self.log_joint
@@ -208,12 +264,30 @@ class _Descent:
                 iterations += 1
         return replace(self.found, iterations=iterations, converged=not len(self.places))
 
+    def _raise(self) -> None:
+        """Raise rare values of sources, for all targets alike."""
+        log_joint = self.log_joint
+        for sources in dict.fromkeys(tuple(sorted(t.sources)) for t in self.problem.terms):
+            if sources:
+                rest = [axis for axis in range(-len(self.worlds), 0) if axis not in sources]
+                mass = log_joint.logsumexp(rest, keepdim=True) if rest else log_joint
+                lack = (LEAST_LOG_MASS - mass).clamp(min=0.0)
+                log_joint = log_joint + lack.masked_fill(lack == math.inf, 0.0)
+        if log_joint is not self.log_joint and bool((log_joint > self.log_joint).any()):
+            self.log_joint = self.problem.chain.project(log_joint)[0]
+            self.gradient = gradient_of(self.problem, self.log_joint)
+
+    def _descend(self, smoothness: Tensor) -> Tensor:
+        """Return project(log μ − G/L)."""
+        scaled = self.gradient / smoothness.reshape(-1, *(1,) * len(self.worlds))
+        inside = self.log_joint > -math.inf
+        step = torch.where(inside, self.log_joint - scaled, -math.inf)
+        return self.problem.chain.project(step)[0]
+
     def _step(self) -> None:
         inside = self.log_joint > -math.inf
         here = self.log_joint.masked_fill(~inside, 0.0)
-        step = torch.where(inside, self.log_joint - self.gradient / self.smoothness, -math.inf)
-        plain, _ = self.problem.chain.project(step)
-        image = plain.masked_fill(~inside, 0.0)
+        image = self._descend(self.mixing).masked_fill(~inside, 0.0)
         flat = self.window.extrapolate(
             image.flatten(1), (image - here).flatten(1), self.log_joint.exp().flatten(1)
         )
@@ -224,8 +298,11 @@ class _Descent:
         worse = ~(value <= self.value + ROUNDING * (1 + self.value.abs()))
         if bool(worse.any()):
             self.window.clear(worse)
-            where = worse.reshape(-1, *(1,) * len(self.worlds))
-            bold = torch.where(where, plain, bold)
+            self.mixing = torch.where(
+                worse, (2 * self.mixing).clamp(max=self.smoothness), self.mixing
+            )
+            plain = self._descend(torch.full_like(self.mixing, self.smoothness))
+            bold = torch.where(worse.reshape(-1, *(1,) * len(self.worlds)), plain, bold)
             gradient = gradient_of(self.problem, bold)
             value = self._mean(bold, gradient)
         self.log_joint, self.gradient, self.value = bold, gradient, value
