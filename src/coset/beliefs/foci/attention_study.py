@@ -6,20 +6,17 @@ The three strategies of the paper's study of attention.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
 from coset.beliefs.attention import Attention
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
-from coset.beliefs.resolve.focus import Focus
+from coset.beliefs.resolve.focus import Foci, Focus
 from coset.core.errors import DomainError
 
 __all__ = ["hub", "partial", "uniform"]
-
-# One focus, or one for each element of a batch of graphs.
-_Foci = Callable[[int, PDG], Focus | Sequence[Focus]]
 
 
 def uniform(rate: float = 1.0) -> list[Focus]:
@@ -40,7 +37,7 @@ def uniform(rate: float = 1.0) -> list[Focus]:
 
 def partial(
     fraction: float = 0.5, *, rate: float = 1.0, generator: torch.Generator | None = None
-) -> _Foci:
+) -> Callable[[int, PDG], Foci]:
     """Attend to a new random part of the arcs at each step, and let only these move.
 
     Args:
@@ -72,7 +69,7 @@ def partial(
 
 def hub(
     others: float = 0.1, *, rate: float = 1.0, generator: torch.Generator | None = None
-) -> _Foci:
+) -> Callable[[int, PDG], Foci]:
     """Attend to the arcs at a random variable, and less to all others; all may move.
 
     Args:
@@ -103,8 +100,8 @@ def hub(
     return _for_each(focus_of)
 
 
-def _for_each(focus_of: Callable[[PDG], Focus]) -> _Foci:
-    def refocus(step: int, pdg: PDG) -> Focus | Sequence[Focus]:
+def _for_each(focus_of: Callable[[PDG], Focus]) -> Callable[[int, PDG], Foci]:
+    def refocus(step: int, pdg: PDG) -> Foci:
         shape = pdg.batch_shape()
         if not shape:
             return focus_of(pdg)

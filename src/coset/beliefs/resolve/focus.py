@@ -10,7 +10,7 @@ from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
 from coset.core.errors import DomainError
 
-__all__ = ["Focus", "Refocus", "foci_of"]
+__all__ = ["Foci", "Focus", "Refocus", "foci_of"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Focus:
     name: str = ""
 
 
-# For each step a focus, or one for each element of the batch.
-Refocus = Callable[[int, PDG], Focus | Sequence[Focus]] | Sequence[Focus]
+# Of a step: a focus, or one for each element of the batch.
+Foci = Focus | Sequence[Focus]
+Refocus = Callable[[int, PDG], Foci] | Sequence[Foci]
 
 
 def foci_of(refocus: Refocus, pdg: PDG, steps: int) -> Iterator[Focus | tuple[Focus, ...]]:
