@@ -121,26 +121,25 @@ def _scope(term: Term, ndim: int) -> Scope:
 def _tables(problem: DenseProblem, num: int, start: Tensor | None) -> _Tables:
     ndim, cards = len(problem.shape), problem.shape
     everything = tuple(range(ndim))
-    scopes = {_scope(term, ndim): 0 for term in problem.terms}
+    scopes: dict[Scope, None] = {}
+    if start is not None or problem.allowed is not None:
+        # Neither a start nor costs with gaps are sums of functions of few variables
+        scopes[everything] = None
+    scopes.update((_scope(term, ndim), None) for term in problem.terms)
     scopes.pop((), None)
-    if start is not None or not scopes:
-        scopes.setdefault(everything, 0)
     covered = {axis for scope in scopes for axis in scope}
-    scopes.update({(axis,): 0 for axis in everything if axis not in covered})
+    scopes.update(((axis,), None) for axis in everything if axis not in covered)
     plan = joint_plan(cards, tuple(scopes))
     place = {scope: i for i, scope in enumerate(plan.scopes)}
-    first = plan.leaf_first
-    cost = np.zeros((num, plan.num_leaf_rows))
-    for term in problem.terms:
-        if term.linear:
-            leaf = place.get(_scope(term, ndim), 0)
-            cost[:, first[leaf] : first[leaf + 1]] += _cost(term, ndim, problem.batch_shape, num)
+    cost = _costs(problem, plan, num)
     ban = np.zeros((0, 0)) if problem.allowed is None else _ban(problem, plan, num)
     starts = np.zeros((0, 0))
     if start is not None:
         starts = np.zeros_like(cost)
         leaf = place[everything]
-        starts[:, first[leaf] : first[leaf + 1]] = start.reshape(num, -1).numpy()
+        starts[:, plan.leaf_first[leaf] : plan.leaf_first[leaf + 1]] = start.reshape(
+            num, -1
+        ).numpy()
     return _Tables(plan, cost, ban, starts, _arcs(problem, plan, place))
 
 
@@ -152,9 +151,28 @@ def _spread(table: Tensor, ndim: int, batch: torch.Size, num: int) -> NDArray[An
     return array
 
 
-def _cost(term: Term, ndim: int, batch: torch.Size, num: int) -> NDArray[np.float64]:
-    log_p = term.log_p.detach().double()
-    return -term.linear * _spread(log_p.masked_fill(log_p == -math.inf, 0.0), ndim, batch, num)
+def _costs(problem: DenseProblem, plan: JointPlan, num: int) -> NDArray[np.float64]:
+    """Write the costs as a sum of functions of the scopes: (num, rows of leaves).
+
+    Each takes what is left where all other variables have their first value: exact for any such
+    sum, from a few slices of it.
+    """
+    ndim, batch = len(problem.shape), problem.batch_shape
+    cost = problem.cost.detach().double().expand((*batch, *problem.shape))
+    cost = cost.reshape(num, *problem.shape)
+    parts: list[Tensor] = []
+    for scope in plan.scopes:
+        left = _slice(cost, scope, ndim)
+        for part in parts:
+            left = left - _slice(part, scope, ndim)
+        parts.append(left)
+    return np.concatenate([part.reshape(num, -1).numpy() for part in parts], 1)
+
+
+def _slice(table: Tensor, scope: Scope, ndim: int) -> Tensor:
+    """Set all variables that are not of the scope to their first value."""
+    index = [slice(None) if axis in scope else slice(0, 1) for axis in range(ndim)]
+    return table[(slice(None), *index)]
 
 
 def _ban(problem: DenseProblem, plan: JointPlan, num: int) -> NDArray[np.float64]:
