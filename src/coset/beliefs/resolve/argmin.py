@@ -15,14 +15,12 @@ from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.tables import LogitTable
 from coset.beliefs.resolve.attended import Attended
 from coset.beliefs.resolve.elements import ElementTable
+from coset.beliefs.resolve.quasi_newton import minimize_smooth
 
 __all__ = ["minimize", "register_full_table"]
 
 # What can represent every conditional distribution, and how it is given one.
 _FULL_TABLES: dict[type, Callable[[Any, Tensor], None]] = {}
-
-_ROUNDS = 20
-_MAX_ITER = 500
 
 
 def register_full_table(kind: type, assign: Callable[[Any, Tensor], None]) -> None:
@@ -130,34 +128,23 @@ def _assign(arc: Arc, probabilities: Tensor) -> None:
 
 
 def _descend(attended: Attended, parameters: Sequence[Tensor]) -> None:
-    """Minimize over parameters by L-BFGS with strong Wolfe line searches."""
+    """Minimize over parameters by L-BFGS, in place."""
     unique = list({id(p): p for p in parameters}.values())
     tolerance = 1e-10 if all(p.dtype == torch.float64 for p in unique) else 1e-6
 
-    def closure() -> float:
-        value, gradients = attended.gradient(unique)
-        for parameter, gradient in zip(unique, gradients, strict=True):
-            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
-        return float(value.sum())
+    def move(point: Tensor) -> None:
+        with torch.no_grad():
+            parts = torch.split(point, [p.numel() for p in unique])
+            for parameter, part in zip(unique, parts, strict=True):
+                parameter.copy_(part.view_as(parameter))
 
-    kept = [p.grad for p in unique]
-    last = closure()
-    for _ in range(_ROUNDS):
-        if not last < math.inf:
-            break
-        optimizer = torch.optim.LBFGS(
-            unique,
-            max_iter=_MAX_ITER,
-            tolerance_grad=tolerance,
-            tolerance_change=0.0,
-            history_size=20,
-            line_search_fn="strong_wolfe",
-        )
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
-        value = closure()
-        slope = max(float(p.grad.abs().max()) for p in unique if p.grad is not None and p.numel())
-        if slope <= tolerance or not value < last:
-            break
-        last = value
-    for parameter, gradient in zip(unique, kept, strict=True):
-        parameter.grad = gradient
+    def evaluate(point: Tensor) -> tuple[float, Tensor]:
+        move(point)
+        value, gradients = attended.gradient(unique)
+        flat = [
+            torch.zeros_like(p) if g is None else g for p, g in zip(unique, gradients, strict=True)
+        ]
+        return float(value.sum()), torch.cat([g.detach().double().flatten() for g in flat])
+
+    start = torch.cat([p.detach().double().flatten() for p in unique])
+    move(minimize_smooth(evaluate, start, tolerance=tolerance))
