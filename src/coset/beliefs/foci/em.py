@@ -114,36 +114,42 @@ def latent_class_graph(data: Tensor, weights: Tensor, tables: Sequence[Tensor]) 
 
 
 class GaussianComponents(nn.Module):
-    """Gaussians by A_z and b_z = Aᵀ_z m_z, with precisions A_z Aᵀ_z: log N is concave in both.
+    """Gaussians whose parameters are relative to where they start, so that descent is quick.
+
+    With y = Lᵀ_z (x − m_z), where m_z and L_z Lᵀ_z are the means and precisions of the start,
+    N(x; z) = N(Bᵀ_z y − b_z; 0, 1) |det B_z L_z|, and log N is concave in (B, b).
 
     Args:
-        means: (Z, D).
+        means: (Z, D), float64.
         covariances: (Z, D, D), positive definite.
 
     Attributes:
-        factors: A, (Z, D, D), lower triangular with a positive diagonal.
-        offsets: b, (Z, D).
+        factors: B, (Z, D, D), lower triangular with a positive diagonal; starts at 1.
+        offsets: b, (Z, D); starts at 0.
     """
 
     def __init__(self, means: Tensor, covariances: Tensor) -> None:
         super().__init__()
-        factors = torch.linalg.cholesky(torch.linalg.inv(covariances))
-        self.factors = nn.Parameter(factors)
-        self.offsets = nn.Parameter((factors.mT @ means[..., None])[..., 0])
+        self.frame = torch.linalg.cholesky(torch.linalg.inv(covariances))
+        self.center = means.clone()
+        self.factors = nn.Parameter(torch.eye(means.shape[-1]).to(means).repeat(len(means), 1, 1))
+        self.offsets = nn.Parameter(torch.zeros_like(means))
 
     def forward(self, points: Tensor) -> Tensor:
         """Return log N(x_i; m_z, S_z), (N, Z), for points (N, D)."""
         factors = self.factors.tril()
-        scaled = torch.einsum("zde,nd->nze", factors, points) - self.offsets
-        diagonal = factors.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
-        size = points.shape[-1]
-        return diagonal - 0.5 * (scaled.square().sum(-1) + size * math.log(2 * math.pi))
+        whole = self.frame @ factors
+        away = points[:, None, :] - self.center
+        scaled = torch.einsum("nzd,zde->nze", away, whole) - self.offsets
+        log_scale = whole.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
+        size = points.shape[-1] * math.log(2 * math.pi)
+        return log_scale - 0.5 * (scaled.square().sum(-1) + size)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return means (Z, D) and covariances (Z, D, D)."""
-        inverse = torch.linalg.inv(self.factors.detach().tril())
-        means = (inverse.mT @ self.offsets.detach()[..., None])[..., 0]
-        return means, inverse.mT @ inverse
+        inverse = torch.linalg.inv(self.frame @ self.factors.detach().tril())
+        shift = (inverse.mT @ self.offsets.detach()[..., None])[..., 0]
+        return self.center + shift, inverse.mT @ inverse
 
 
 def mixture_graph(
