@@ -336,7 +336,7 @@ def elements(problem: DenseProblem) -> Iterator[DenseProblem]:
 
     def pick(table: Tensor, i: int) -> Tensor:
         own = table.shape[table.ndim - axes :]
-        return table.detach().expand(*batch, *own).reshape(-1, *own)[i].cpu()
+        return table.detach().expand((*batch, *own)).reshape(-1, *own)[i].cpu()
 
     for i in range(math.prod(batch)):
         yield replace(
