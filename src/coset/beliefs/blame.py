@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -58,7 +59,8 @@ class ArcBlame(Record):
 
     Attributes:
         arc: its name.
-        belief: what it is about, as "p(T | S)".
+        sources: names of the variables S.
+        targets: names of the variables T.
         beta: β as attended.
         alpha: α as attended.
         conflict: β E KL(μ*(T|s) ‖ p(T|s)); 0 for a constraint.
@@ -68,13 +70,20 @@ class ArcBlame(Record):
     """
 
     arc: str
-    belief: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
     beta: float
     alpha: float
     conflict: float
     structure: float
     share: float
     worst: Disagreement | None = None
+
+    @property
+    def belief(self) -> str:
+        """What it is about, as "p(T | S)"."""
+        given = f" | {', '.join(self.sources)}" if self.sources else ""
+        return f"p({', '.join(self.targets)}{given})"
 
 
 @dataclass(frozen=True)
@@ -93,23 +102,27 @@ class Blame(Record):
     value: float
     entropy: float
     units: str = "nats"
-    conflicts: tuple[str, ...] = field(default=())
+    conflicts: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat dictionary for each belief, for tables and figures.
 
         Returns:
-            arc, belief, beta, alpha, conflict, structure, share and worst, a text ("" if none).
+            arc, belief, sources and targets (JSON lists), beta, alpha, conflict, structure,
+            share, units and worst, a text ("" if none).
         """
         return [
             {
                 "arc": item.arc,
                 "belief": item.belief,
+                "sources": json.dumps(item.sources, ensure_ascii=False),
+                "targets": json.dumps(item.targets, ensure_ascii=False),
                 "beta": item.beta,
                 "alpha": item.alpha,
                 "conflict": item.conflict,
                 "structure": item.structure,
                 "share": item.share,
+                "units": self.units,
                 "worst": str(item.worst or ""),
             }
             for item in self.arcs
@@ -177,15 +190,11 @@ def blame(
 
 
 def _scaled(item: ArcBlame, total: float, units: Units) -> ArcBlame:
-    return ArcBlame(
-        item.arc,
-        item.belief,
-        item.beta,
-        item.alpha,
-        in_units(item.conflict, units),
-        in_units(item.structure, units),
-        item.conflict / total if total > 0 else 0.0,
-        item.worst,
+    return replace(
+        item,
+        conflict=in_units(item.conflict, units),
+        structure=in_units(item.structure, units),
+        share=item.conflict / total if total > 0 else 0.0,
     )
 
 
@@ -208,7 +217,8 @@ def _arc_blame(pdg: PDG, arc: Arc, joint: Joint, gamma: float) -> ArcBlame:
     conflict = arc.beta * divergence if counts and divergence > _ROUNDING else 0.0
     return ArcBlame(
         arc.name,
-        str(arc).removeprefix(f"{arc.name}: "),
+        arc.sources,
+        arc.targets,
         arc.beta,
         arc.alpha,
         conflict,
