@@ -75,6 +75,16 @@ def test_few_are_listed_and_the_rest_is_counted(capsys):
     assert "and 2 more with less conflict" in out
 
 
+def test_the_parts_of_structure_and_entropy_are_shown_when_they_count(capsys):
+    _, out = run(capsys, "inspect", CYCLE, "--gamma", "0.5")
+    words = out.split("\nconflict ")[1].replace(",", "").split()
+    parts = [float(word) for word in words if word[0].isdigit()]
+    assert parts[0] + parts[1] - parts[2] == pytest.approx(
+        solve(read_pdg(CYCLE), 0.5).value, abs=1e-3
+    )
+    assert "entropy" not in run(capsys, "inspect", CYCLE)[1]
+
+
 def test_infer_lists_the_most_probable_first(capsys):
     code, out = run(capsys, "infer", SENSOR, "--query", "pump")
     assert code == 0

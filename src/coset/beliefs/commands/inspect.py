@@ -153,3 +153,11 @@ def print_blame(console: Console, found: Blame, top: int) -> None:
     console.print(table)
     if len(found.arcs) > top:
         console.print(f"and {len(found.arcs) - top:,} more with less conflict (--top)")
+    if found.entropy:
+        conflict, structure = (
+            sum(getattr(item, part) for item in found.arcs) for part in ("conflict", "structure")
+        )
+        console.print(
+            f"conflict {conflict:.4g} + structure {structure:.4g} − entropy {-found.entropy:.4g}, "
+            f"the latter two by γ"
+        )
