@@ -102,6 +102,8 @@ class Newton:
     def __init__(self, marginals: Marginals, equal: Matrix, gamma: float, point: Point) -> None:
         self._marginals, self._equal = marginals, equal
         damping = DAMPING * float(marginals.weight.max(initial=0.0))
+        if gamma:
+            damping = min(damping, gamma)
         self._inverse = point.joint / (gamma + point.z + damping)
         self.source = marginals.row_sums(marginals.matrix @ point.joint)
         self._scale = np.sqrt(marginals.weight / (self.source * point.q))
