@@ -70,7 +70,7 @@ def _most_entropy(pdg: PDG) -> Tensor:
     title="minimizers have one limit for γ → 0",
     statement="""lim γ→0 of the minimizers of [[M]]_γ is one joint, and it minimizes the
         incompatibility: OInc of it is ⟨⟨M⟩⟩₀.""",
-    hypotheses="proper random graphs of 4 binary variables and 3 arcs, α = β = 1; γ = 1e-2, 1e-3, 1e-4",
+    hypotheses="proper random graphs of 4 binary variables and 3 arcs, α = β = 1; γ ≥ 1e-4",
     source="[paper] limit-uniq; the two programs that find the limit: [derived]",
     kind="proved",
     expected="holds",

@@ -146,5 +146,5 @@ def _budget(problem: DenseProblem) -> int:
     # Seconds, measured on one core of a 2.4 GHz server processor; only their ratio matters
     interior = 1e-3 + 3e-8 * places + 1e-9 * places * len(scopes) + 4e-8 * cells**2
     interior += 6e-11 * cells**3
-    step = 1e-3 + 1e-8 * places if problem.chain.stages else 2e-5 + 4e-9 * worlds
+    step = 1e-3 + 1e-8 * places if problem.chain.stages else 2e-5 + 4e-9 * worlds + 1e-7 * cells
     return max(LEAST_BUDGET, round(INTERIOR_STEPS * interior / step))
