@@ -78,11 +78,11 @@ def lir(
 
     Example:
         >>> pdg = PDG({"rain": ["no", "yes"]})
-        >>> arc = pdg.add("radio", "rain", cpd=torch.tensor([0.2, 0.8]).double())
-        >>> arc = pdg.add("mine", "rain", cpd=torch.tensor([0.9, 0.1]).double(), learnable=True)
+        >>> arc = pdg.add("radio", "rain", cpd=[0.2, 0.8])
+        >>> arc = pdg.add("mine", "rain", cpd=[0.9, 0.1], learnable=True)
         >>> trace = lir(pdg, [Focus()], steps=20)
         >>> [round(float(v), 4) for v in trace.overall[[0, 1, 20]]]
-        [0.6929, 0.3935, 0.0]
+        [0.6931, 0.5102, 0.0001]
     """
     if (
         steps < 0
