@@ -1,7 +1,7 @@
 """Scores and gradients from tables of beliefs as compiled loops; imports numba.
 
-Arrays are (rows, lanes): rows as in `JointPlan`, a problem to each lane. With one lane the loops
-over worlds are what compilers vectorize, with 64 those over lanes.
+Arrays are (rows, lanes): rows as in `EliminationPlan`, a problem to each lane. With one lane the
+loops over entries are what compilers vectorize, with 64 those over lanes.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg, call-overload"
@@ -15,19 +15,8 @@ from numba import njit
 
 from coset.beliefs.solvers.kernels.elementary import exponential, logarithm
 
-__all__ = [
-    "CHUNK",
-    "FORBIDDEN",
-    "OPTIONS",
-    "evaluate",
-    "measure_gap",
-    "move_gauge",
-    "root_chunk",
-    "sum_down",
-]
+__all__ = ["FORBIDDEN", "OPTIONS", "evaluate", "measure_gap", "move_gauge"]
 
-# So many worlds are made, exponentiated and summed while they are in the cache.
-CHUNK = 128
 TINY = 2.3e-308
 # What is taken from log μ of forbidden worlds.
 FORBIDDEN = 1e30
@@ -43,60 +32,70 @@ OPTIONS: dict[str, Any] = {
 
 
 @njit(**OPTIONS)
-def sum_down(plan, value, lanes):
-    """Fill the inner nodes but the root with the sums of their children."""
-    first, size, at, left, right = plan
-    for node in range(len(size) - 1):
-        for i in range(size[node]):
-            a, b = value[left[at[node] + i]], value[right[at[node] + i]]
-            out = value[first[node] + i]
-            for k in range(len(lanes)):
-                out[k] = a[k] + b[k]
+def _eliminate(plan, value, entries, peaks, totals, soft, lanes):
+    """Write log Σ exp (or the maximum, if not `soft`) of the sum of all leaves, table by table.
+
+    Entries become exp of what was summed, less the peak of their row.
+    """
+    steps, parts, into, _ = plan
+    num = len(lanes)
+    for step in range(steps.shape[0]):
+        begin, size, at, num_parts, first, rows = steps[step]
+        for row in range(first, first + rows):
+            for k in range(num):
+                peaks[row, k], totals[row, k] = -np.inf, 0.0
+        for i in range(size):
+            out, peak = entries[begin + i], peaks[into[begin + i]]
+            here = value[parts[at + i]]
+            for k in range(num):
+                out[k] = here[k]
+            for part in range(1, num_parts):
+                here = value[parts[at + part * size + i]]
+                for k in range(num):
+                    out[k] += here[k]
+            for k in range(num):
+                peak[k] = max(peak[k], out[k])
+        if soft:
+            for i in range(size):
+                out, peak = entries[begin + i], peaks[into[begin + i]]
+                for k in range(num):
+                    out[k] -= peak[k]
+            flat = entries[begin : begin + size].reshape(-1)
+            for j in range(len(flat)):
+                flat[j] = exponential(flat[j])
+            for i in range(size):
+                out, total = entries[begin + i], totals[into[begin + i]]
+                for k in range(num):
+                    total[k] += out[k]
+        for row in range(first, first + rows):
+            for k in range(num):
+                value[row, k] = peaks[row, k] + (logarithm(totals[row, k]) if soft else 0.0)
 
 
 @njit(**OPTIONS)
-def root_chunk(plan, value, start, stop, buffer, lanes):
-    """Write the sums of worlds start … stop − 1 to the front of the buffer."""
-    at, left, right = plan[2][-1], plan[3], plan[4]
-    for i in range(start, stop):
-        a, b = value[left[at + i]], value[right[at + i]]
-        out = buffer[i - start]
-        for k in range(len(lanes)):
-            out[k] = a[k] + b[k]
-
-
-@njit(**OPTIONS)
-def _scatter(left, right, source, marginal, lanes):
-    """Add rows of `source` to the rows of two children that they lie in."""
-    for i in range(len(left)):
-        row, a, b = source[i], marginal[left[i]], marginal[right[i]]
-        for k in range(len(lanes)):
-            a[k] += row[k]
-        for k in range(len(lanes)):
-            b[k] += row[k]
-
-
-@njit(**OPTIONS)
-def _marginals(plan, value, marginal, buffer, lanes):
-    """Exponentiate the sum of all leaves, and write its marginals on all nodes."""
-    first, size, at, left, right = plan
-    sum_down(plan, value, lanes)
-    everything = marginal.reshape(-1)
-    for j in range(len(everything)):
-        everything[j] = 0.0
-    root = at[-1]
-    for start in range(0, size[-1], CHUNK):
-        stop = min(start + CHUNK, size[-1])
-        root_chunk(plan, value, start, stop, buffer, lanes)
-        flat = buffer[: stop - start].reshape(-1)
-        for j in range(len(flat)):
-            flat[j] = exponential(flat[j])
-        here = slice(root + start, root + stop)
-        _scatter(left[here], right[here], buffer, marginal, lanes)
-    for node in range(len(size) - 2, -1, -1):
-        here = slice(at[node], at[node] + size[node])
-        rows = marginal[first[node] : first[node] + size[node]]
-        _scatter(left[here], right[here], rows, marginal, lanes)
+def _marginals(plan, marginal, entries, totals, lanes):
+    """Write the marginals of all tables, after `_eliminate`."""
+    steps, parts, into, roots = plan
+    num = len(lanes)
+    flat = marginal.reshape(-1)
+    for j in range(len(flat)):
+        flat[j] = 0.0
+    for root in roots:
+        for k in range(num):
+            marginal[root, k] = 1.0
+    for step in range(steps.shape[0] - 1, -1, -1):
+        begin, size, at, num_parts, first, rows = steps[step]
+        for row in range(first, first + rows):
+            for k in range(num):
+                totals[row, k] = marginal[row, k] / totals[row, k]
+        for i in range(size):
+            here, share = entries[begin + i], totals[into[begin + i]]
+            for k in range(num):
+                here[k] *= share[k]
+            for part in range(num_parts):
+                out = marginal[parts[at + part * size + i]]
+                for k in range(num):
+                    out[k] += here[k]
 
 
 @njit(**OPTIONS)
@@ -145,6 +144,16 @@ def _slope(arcs, marginal, cost, ban, slope, logs, sources, x, lanes):
 
 
 @njit(**OPTIONS)
+def _log_sums(plan, value, out, lanes):
+    """Write what is left when all is eliminated."""
+    for k in range(len(lanes)):
+        out[k] = 0.0
+    for root in plan[3]:
+        for k in range(len(lanes)):
+            out[k] += value[root, k]
+
+
+@njit(**OPTIONS)
 def evaluate(plan, arcs, problem, x, state, work, lanes):
     """Normalize the tables x, and write their marginals, gradient and score; x may change.
 
@@ -153,26 +162,20 @@ def evaluate(plan, arcs, problem, x, state, work, lanes):
     """
     cost, ban, gauge, gamma, leaf_rows = problem
     mass, gradient, value = state
-    nodes, marginal, buffer, slope, logs, sources, total = work
+    nodes, marginal, entries, peaks, totals, slope, logs, sources = work
     rows, num = x.shape[0], len(lanes)
     for i in range(rows):
         for k in range(num):
             nodes[i, k] = x[i, k]
-    _marginals(plan, nodes, marginal, buffer, lanes)
-    for k in range(num):
-        total[k] = 0.0
-    for i in range(leaf_rows):
-        for k in range(num):
-            total[k] += marginal[i, k]
-    for k in range(num):
-        value[k] = logarithm(max(total[k], TINY)) if total[k] < np.inf else np.nan
-        total[k] = 1.0 / total[k]
+    _eliminate(plan, nodes, entries, peaks, totals, True, lanes)
+    _marginals(plan, marginal, entries, totals, lanes)
+    _log_sums(plan, nodes, value, lanes)
     for i in range(leaf_rows):
         for k in range(num):
             x[i, k] -= value[k]
     for i in range(rows):
         for k in range(num):
-            mass[i, k] = marginal[i, k] = marginal[i, k] * total[k]
+            mass[i, k] = marginal[i, k]
     _slope(arcs, marginal, cost, ban, slope, logs, sources, x, lanes)
     for k in range(num):
         value[k] = 0.0
@@ -224,33 +227,18 @@ def move_gauge(links, shared, mass, gradient, gauge, means, totals, lanes):
 def measure_gap(plan, problem, x, state, work, gap, lanes):
     """Write the score less the least value of its linear part, less γ H if γ > 0."""
     ban, gamma, gradient = problem[1], problem[3], state[1]
-    nodes, buffer = work[0], work[2]
+    nodes, entries, peaks, totals = work[0], work[2], work[3], work[4]
     rows, num = x.shape[0], len(lanes)
+    scale = 1.0 / gamma if gamma > 0.0 else 1.0
     for i in range(rows):
         for k in range(num):
             held = x[i, k] if x[i, k] > -FORBIDDEN / 2 else 0.0
-            nodes[i, k] = gradient[i, k] - gamma * held
+            nodes[i, k] = (gamma * held - gradient[i, k]) * scale
     if ban.shape[0]:
         for i in range(rows):
             for k in range(num):
-                nodes[i, k] += ban[i, k]
-    sum_down(plan, nodes, lanes)
+                nodes[i, k] -= ban[i, k]
+    _eliminate(plan, nodes, entries, peaks, totals, gamma > 0.0, lanes)
+    _log_sums(plan, nodes, gap, lanes)
     for k in range(num):
-        gap[k] = 0.0 if gamma > 0.0 else np.inf
-    size = plan[1][-1]
-    for start in range(0, size, CHUNK):
-        stop = min(start + CHUNK, size)
-        root_chunk(plan, nodes, start, stop, buffer, lanes)
-        if gamma > 0.0:
-            flat = buffer[: stop - start].reshape(-1)
-            for j in range(len(flat)):
-                flat[j] = exponential(-flat[j] / gamma)
-            for i in range(stop - start):
-                for k in range(num):
-                    gap[k] += buffer[i, k]
-        else:
-            for i in range(stop - start):
-                for k in range(num):
-                    gap[k] = min(gap[k], buffer[i, k])
-    for k in range(num):
-        gap[k] = gamma * np.log(gap[k]) if gamma > 0.0 else -gap[k]
+        gap[k] = gap[k] / scale

@@ -13,17 +13,13 @@ import numpy as np
 from numba import njit
 
 from coset.beliefs.solvers.kernels.descent import (
-    CHUNK,
-    FORBIDDEN,
     OPTIONS,
     evaluate,
     measure_gap,
     move_gauge,
-    root_chunk,
-    sum_down,
 )
 
-__all__ = ["descend", "joints", "memory_of"]
+__all__ = ["descend", "memory_of"]
 
 DEPTH = 8
 CHECK_EVERY = 5
@@ -31,6 +27,8 @@ CHECK_EVERY = 5
 ROUNDING = 1e-14
 # Pivots of the scaled normal equations below this are of differences that say nothing new.
 LEAST_PIVOT = 1e-13
+# With more γ than this share of L the gap is of second order, and digits suffice without care.
+STEEP = 1e-3
 # As in `AndersonWindow`, here of the entries of tables.
 FARTHEST = 10.0
 
@@ -163,7 +161,7 @@ def _load(k, place, tables, problem, new_x, history, lane, mixing):
     """Put a problem into a lane."""
     costs, bans, starts = tables
     cost, ban, gauge, _, _ = problem
-    mass_changes, image_changes, alive, _, _, _ = history
+    alive = history[2]
     fresh, plain, mixed, _, who, spent = lane
     who[k], spent[k] = place, 0
     fresh[k], plain[k], mixed[k] = True, False, mixing
@@ -173,29 +171,31 @@ def _load(k, place, tables, problem, new_x, history, lane, mixing):
         if bans.shape[0]:
             ban[i, k] = bans[place, i]
             new_x[i, k] -= bans[place, i]
-        for j in range(DEPTH):
-            mass_changes[j, i, k] = image_changes[j, i, k] = 0.0
     for j in range(DEPTH):
         alive[j, k] = 0.0
 
 
 @njit(**OPTIONS)
-def _finish(k, now, gap, lane, results):
-    """Write down what a lane found."""
+def _finish(k, now, gap, history, lane, results):
+    """Write down what a lane found; NaN must not stay behind, not even with weight 0."""
     tables, values, gaps, iterations = results
     place = lane[4][k]
     for i in range(tables.shape[1]):
         tables[place, i] = now[0][i, k]
     values[place], gaps[place], iterations[place] = now[3][k], gap[k], lane[5][k]
+    if np.isnan(values[place]):
+        for j in range(DEPTH):
+            for i in range(tables.shape[1]):
+                history[0][j, i, k] = history[1][j, i, k] = 0.0
 
 
 @njit(**OPTIONS)
 def descend(plan, links, arcs, tables, parameters, results, memory, begin, end, lanes):
     """Solve the problems begin … end − 1.
 
-    `plan`, `links`: arrays of `JointPlan`; `arcs`: what each belief sums over; `tables`: costs,
-    bans and starts by problem; `parameters`: (γ, L, tol, the most iterations); `results`: log
-    tables, values, gaps, iterations by problem; `memory`: see `memory_of`.
+    `plan`, `links`: arrays of `EliminationPlan`; `arcs`: what each belief sums over; `tables`:
+    costs, bans and starts by problem; `parameters`: (γ, L, tol, the most iterations); `results`:
+    log tables, values, gaps, iterations by problem; `memory`: see `memory_of`.
     """
     gamma, smoothness, tol, max_iter = parameters
     problem, now, new, history, lane, work, right, gap = memory
@@ -213,7 +213,8 @@ def descend(plan, links, arcs, tables, parameters, results, memory, begin, end, 
         _accept(now, new, history, lane, slot, smoothness, lanes)
         if turn % CHECK_EVERY == 0:
             measure_gap(plan, problem, now[0], now[1:], work, gap, lanes)
-            move_gauge(links[0], links[1], now[1], now[2], problem[2], work[0], work[1], lanes)
+            if gamma < STEEP * smoothness:
+                move_gauge(links[0], links[1], now[1], now[2], problem[2], work[0], work[1], lanes)
         _products(now[2], history, right, slot, used, lanes)
         _weights(history, right, used, lanes)
         _propose(now, new[0], history, right, lane, used, smoothness, lanes)
@@ -224,33 +225,20 @@ def descend(plan, links, arcs, tables, parameters, results, memory, begin, end, 
             spent[k] += 1
             checked = turn % CHECK_EVERY == 1
             if checked and (gap[k] <= tol or spent[k] > max_iter or np.isnan(now[3][k])):
-                _finish(k, now, gap, lane, results)
+                _finish(k, now, gap, history, lane, results)
                 left, who[k] = left - 1, -1
                 if waiting < end:
                     _load(k, waiting, tables, problem, new[0], history, lane, mixing)
                     waiting, left = waiting + 1, left + 1
 
 
-@njit(**OPTIONS)
-def joints(plan, tables, out, nodes, lanes):
-    """Write log μ of each problem from its log tables, −∞ where it is forbidden."""
-    size = plan[1][-1]
-    for place in range(tables.shape[0]):
-        for i in range(tables.shape[1]):
-            nodes[i, 0] = tables[place, i]
-        sum_down(plan, nodes, lanes)
-        row = out[place].reshape(size, 1)
-        root_chunk(plan, nodes, 0, size, row, lanes)
-        for i in range(size):
-            row[i, 0] = row[i, 0] if row[i, 0] > -FORBIDDEN / 2 else -np.inf
-
-
-def memory_of(rows, all_rows, leaf_rows, most_sources, num, gamma, masked):
+def memory_of(plan, most_sources, num, gamma, masked):
     """Return the arrays that `descend` works in.
 
-    `rows`, `leaf_rows`: of all leaves and of the first; `num`: the number of lanes; `masked`:
-    whether some worlds are forbidden.
+    `most_sources`: values of the sources of an arc; `num`: the number of lanes; `masked`: whether
+    some worlds are forbidden.
     """
+    rows, leaf_rows = plan.num_leaf_rows, plan.leaf_first[1]
 
     def table(*shape):
         return np.zeros((*shape, num))
@@ -271,12 +259,13 @@ def memory_of(rows, all_rows, leaf_rows, most_sources, num, gamma, masked):
     flags = np.zeros(num, dtype=np.bool_)
     lane = (flags, flags.copy(), table(), table(), np.full(num, -1), np.zeros(num, dtype=np.int64))
     work = (
-        table(all_rows),
-        table(all_rows),
-        table(CHUNK),
+        table(plan.num_rows),
+        table(plan.num_rows),
+        table(len(plan.into)),
+        table(plan.num_rows),
+        table(plan.num_rows),
         table(rows),
         table(rows),
         table(most_sources),
-        table(),
     )
     return problem, now, new, history, lane, work, table(DEPTH + 1), table()

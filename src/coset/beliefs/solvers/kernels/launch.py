@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coset.beliefs.solvers.kernels.plan import JointPlan, Scope, joint_plan, positions
+from coset.beliefs.solvers.kernels.plan import EliminationPlan, Scope, elimination_plan, positions
 from coset.beliefs.solvers.problem import DenseProblem, Term
 from coset.beliefs.solvers.result import DenseResult
 
@@ -31,7 +31,7 @@ LEAST_SHARE = 256
 class _Tables:
     """A batch of problems as arrays: costs, what is forbidden, where to start, by leaf row."""
 
-    plan: JointPlan
+    plan: EliminationPlan
     cost: NDArray[np.float64]
     ban: NDArray[np.float64]
     start: NDArray[np.float64]
@@ -53,14 +53,14 @@ def solve_compiled(
     Returns:
         The result, with one batch axis; values and gaps are NaN where floats did not suffice.
 
-    Complexity: about 8 · worlds additions and 1 exponential a world an iteration.
+    Complexity: of an iteration: the entries of all tables that elimination makes, each with one
+    exponential and two additions a part.
     """
-    from coset.beliefs.solvers.kernels.lanes import descend, joints, memory_of
+    from coset.beliefs.solvers.kernels.lanes import descend, memory_of
 
     num = math.prod(problem.batch_shape)
     tables = _tables(problem, num, start)
     plan = tables.plan
-    arrays = (plan.first, plan.size, plan.at, plan.left, plan.right)
     log_tables = np.empty((num, plan.num_leaf_rows))
     values, gaps = np.empty(num), np.empty(num)
     iterations = np.empty(num, dtype=np.int64)
@@ -68,18 +68,12 @@ def solve_compiled(
     parameters = (float(problem.gamma), float(problem.smoothness), float(tol), int(max_iter))
     lanes = (0,) * (LANES if num >= LEAST_BATCH else 1)
 
+    masked = problem.allowed is not None
+
     def share(begin: int, end: int) -> None:
-        memory = memory_of(
-            plan.num_leaf_rows,
-            plan.num_rows,
-            plan.leaf_first[1],
-            most,
-            len(lanes),
-            float(problem.gamma),
-            problem.allowed is not None,
-        )
+        memory = memory_of(plan, most, len(lanes), float(problem.gamma), masked)
         descend(
-            arrays,
+            plan.arrays(),
             (plan.links, plan.shared),
             tables.arcs,
             (tables.cost, tables.ban, tables.start),
@@ -92,15 +86,26 @@ def solve_compiled(
         )
 
     _run(share, num)
-    joint = np.empty((num, int(plan.size[-1])))
-    joints(arrays, log_tables, joint, np.zeros((plan.num_rows, 1)), (0,))
     return DenseResult(
         value=torch.from_numpy(values),
-        log_joint=torch.from_numpy(joint).reshape(num, *problem.shape),
+        log_joint=_joint(problem.shape, plan, torch.from_numpy(log_tables), masked),
         gap=torch.from_numpy(gaps),
         iterations=int(iterations.max(initial=0)),
         converged=bool((gaps <= tol).all()),
     )
+
+
+def _joint(
+    cards: tuple[int, ...], plan: EliminationPlan, log_tables: Tensor, masked: bool
+) -> Tensor:
+    """Add up the tables: log μ, (num, *cards), −∞ where it is forbidden."""
+    from coset.beliefs.solvers.kernels.descent import FORBIDDEN
+
+    total = log_tables.new_zeros((len(log_tables), *cards))
+    for i, scope in enumerate(plan.scopes):
+        own = [card if axis in scope else 1 for axis, card in enumerate(cards)]
+        total += log_tables[:, plan.leaf_first[i] : plan.leaf_first[i + 1]].reshape(-1, *own)
+    return total.masked_fill_(total < -FORBIDDEN / 2, -math.inf) if masked else total
 
 
 def _run(share: Any, num: int) -> None:
@@ -129,7 +134,7 @@ def _tables(problem: DenseProblem, num: int, start: Tensor | None) -> _Tables:
     scopes.pop((), None)
     covered = {axis for scope in scopes for axis in scope}
     scopes.update(((axis,), None) for axis in everything if axis not in covered)
-    plan = joint_plan(cards, tuple(scopes))
+    plan = elimination_plan(cards, tuple(scopes))
     place = {scope: i for i, scope in enumerate(plan.scopes)}
     cost = _costs(problem, plan, num)
     ban = np.zeros((0, 0)) if problem.allowed is None else _ban(problem, plan, num)
@@ -151,7 +156,7 @@ def _spread(table: Tensor, ndim: int, batch: torch.Size, num: int) -> NDArray[An
     return array
 
 
-def _costs(problem: DenseProblem, plan: JointPlan, num: int) -> NDArray[np.float64]:
+def _costs(problem: DenseProblem, plan: EliminationPlan, num: int) -> NDArray[np.float64]:
     """Write the costs as a sum of functions of the scopes: (num, rows of leaves).
 
     Each takes what is left where all other variables have their first value: exact for any such
@@ -175,7 +180,7 @@ def _slice(table: Tensor, scope: Scope, ndim: int) -> Tensor:
     return table[(slice(None), *index)]
 
 
-def _ban(problem: DenseProblem, plan: JointPlan, num: int) -> NDArray[np.float64]:
+def _ban(problem: DenseProblem, plan: EliminationPlan, num: int) -> NDArray[np.float64]:
     """Return what is forbidden for each row: entries all of whose worlds are."""
     from coset.beliefs.solvers.kernels.descent import FORBIDDEN
 
@@ -189,7 +194,7 @@ def _ban(problem: DenseProblem, plan: JointPlan, num: int) -> NDArray[np.float64
     return np.concatenate(parts, 1) * FORBIDDEN
 
 
-def _arcs(problem: DenseProblem, plan: JointPlan, place: dict[Scope, int]) -> tuple[Any, ...]:
+def _arcs(problem: DenseProblem, plan: EliminationPlan, place: dict[Scope, int]) -> tuple[Any, ...]:
     """Return (first row, length, where `source_of` begins, it, sources, weight, −log targets)."""
     ndim = len(problem.shape)
     terms = [term for term in problem.terms if term.weight and term.targets]
