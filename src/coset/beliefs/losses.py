@@ -110,7 +110,13 @@ def classifier_graph(classifier: Tensor, value: int, label: int) -> PDG:
 
 
 def variational_graph(
-    prior: Tensor, decoder: Tensor, encoder: Tensor, value: int, weight: float = 1.0
+    prior: Tensor,
+    decoder: Tensor,
+    encoder: Tensor,
+    value: int,
+    weight: float = 1.0,
+    *,
+    learnable: bool = False,
 ) -> PDG:
     """Return p(Z), d(X | Z), X = x, and certainty of e(Z | X): the negative ELBO at x.
 
@@ -124,6 +130,7 @@ def variational_graph(
         encoder: e, (X, Z).
         value: x.
         weight: b > 0, the confidence in the prior.
+        learnable: whether decoder and encoder, then positive, can move; see `foci.vae`.
 
     Returns:
         The graph of X and Z, with the arcs "prior", "decoder", "encoder" and "X=x".
@@ -137,8 +144,8 @@ def variational_graph(
     _with_axes("a decoder d(X | Z)", decoder, 2)
     pdg = PDG({"Z": decoder.shape[0], "X": decoder.shape[1]})
     pdg.add("prior", "Z", cpd=prior, beta=weight)
-    pdg.add("decoder", "X", "Z", cpd=decoder)
-    pdg.add("encoder", "Z", "X", cpd=encoder, alpha=0.0, beta=math.inf)
+    pdg.add("decoder", "X", "Z", cpd=decoder, learnable=learnable)
+    pdg.add("encoder", "Z", "X", cpd=encoder, alpha=0.0, beta=math.inf, learnable=learnable)
     pdg.observe("X", value)
     return pdg
 

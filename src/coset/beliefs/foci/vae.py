@@ -8,80 +8,11 @@ from collections.abc import Callable, Iterable
 from torch import Tensor
 
 from coset.beliefs.foci.likelihood import add_examples, add_likelihood
-from coset.beliefs.pdg.arc import Table
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
 from coset.beliefs.resolve.focus import Focus
-from coset.core.errors import ShapeError
 
-__all__ = ["vae", "vae_examples_graph", "vae_graph"]
-
-
-def _evaluated(table: Table) -> Tensor:
-    return table if isinstance(table, Tensor) else table()
-
-
-def vae_graph(
-    prior: Table,
-    decoder: Table,
-    encoder: Table,
-    value: int,
-    *,
-    beta: float = 1.0,
-    learnable: bool = True,
-) -> PDG:
-    """Return p(Z) with confidence β, d(X|Z), e(Z|X) as a constraint, and X = x.
-
-    The inconsistency at γ = 0 is the negative evidence lower bound of a β-VAE,
-    β KL(e(Z|x) ‖ p(Z)) − E_e log d(x|Z).
-
-    Args:
-        prior: (Z,) probabilities, or a module or function that returns log-probabilities.
-        decoder: (Z, X), likewise.
-        encoder: (X, Z), likewise.
-        value: x.
-        beta: confidence of the prior.
-        learnable: whether tensors of decoder and encoder, which must then be positive, can move.
-
-    Returns:
-        The graph, with variables "X" and "Z", and arcs "prior", "decoder", "encoder" and "X=x".
-
-    Raises:
-        ShapeError: if the shapes do not fit each other.
-        RangeError: if there is no such x.
-
-    Example:
-        >>> import torch
-        >>> from coset.beliefs.solvers.solve import solve
-        >>> half = torch.tensor([0.5, 0.5])
-        >>> graph = vae_graph(half, half.repeat(2, 1), half.repeat(2, 1), 0)
-        >>> round(solve(graph).value, 4)
-        0.6931
-
-    Claims: beliefs.C15b.
-    """
-    sizes = _evaluated(decoder).shape
-    if len(sizes) != 2:
-        raise ShapeError(f"the decoder is (values of Z, values of X); given {tuple(sizes)}")
-    graph = PDG({"X": sizes[1], "Z": sizes[0]})
-    for name, target, given, table, weight in (
-        ("prior", "Z", (), prior, beta),
-        ("decoder", "X", "Z", decoder, 1.0),
-        ("encoder", "Z", "X", encoder, math.inf),
-    ):
-        fixed = isinstance(table, Tensor)
-        graph.add(
-            name,
-            target,
-            given,
-            cpd=table,
-            alpha=0.0,
-            beta=weight,
-            learnable=learnable and fixed and name != "prior",
-            is_log=not fixed,
-        )
-    graph.observe("X", value)
-    return graph
+__all__ = ["vae", "vae_examples_graph"]
 
 
 def vae_examples_graph(
@@ -146,7 +77,7 @@ def vae(rate: float, *, learn: Iterable[str] = ("encoder", "decoder")) -> list[F
         learn: the arcs that move.
 
     Returns:
-        One focus.
+        One focus, for `vae_examples_graph` or a `variational_graph` that is learnable.
 
     Claims: beliefs.C15b.
     """
