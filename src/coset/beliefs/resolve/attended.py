@@ -32,7 +32,8 @@ class Inner:
     """How exactly the joint is found at each evaluation.
 
     Attributes:
-        steps: a number of mirror steps, or ``None`` for "until the gap is `tol`".
+        steps: a number of mirror steps from the last joint, the first time from the uniform one;
+            or ``None`` for "until the gap is `tol`".
         tol: the gap that is asked for.
         method: as in `solve`.
     """
@@ -50,18 +51,21 @@ class Attended:
         graph: the graph as it is attended.
         gamma: γ.
         inner: how exactly.
+        watched: tensors that may move; a joint is found anew when one of them, or of the graph's
+            own, has changed. (A function may read what another arc declares.)
         gap: the largest certified gap so far; NaN once a score was not convex.
     """
 
     graph: PDG
     gamma: float
     inner: Inner = field(default_factory=Inner)
+    watched: tuple[Tensor, ...] = ()
     gap: float = 0.0
     _last: tuple[tuple[int, ...], InconsistencySolution] | None = field(default=None, repr=False)
 
     def of(self, graph: PDG) -> Attended:
         """Return the same for another graph."""
-        return Attended(graph, self.gamma, self.inner)
+        return Attended(graph, self.gamma, self.inner, self.watched)
 
     def note(self, gap: float) -> None:
         """Take a gap into account."""
@@ -76,7 +80,7 @@ class Attended:
 
     def solve(self) -> InconsistencySolution:
         """Return the best joint for the parameters as they are."""
-        version = tuple(_versions(self.graph))
+        version = (*_versions(self.graph), *(tensor._version for tensor in self.watched))
         if self._last is not None and self._last[0] == version:
             self.note(_gap(self._last[1]))
             return self._last[1]
@@ -84,7 +88,8 @@ class Attended:
         if steps is None:
             found = solve(self.graph, self.gamma, method=method, tol=self.inner.tol)
         else:
-            found = solve(self.graph, self.gamma, method="mirror", max_iter=steps)
+            start = None if self._last is None else self._last[1].joint
+            found = solve(self.graph, self.gamma, method="mirror", max_iter=steps, start=start)
         self.note(_gap(found))
         self._last = version, found
         return found

@@ -181,7 +181,8 @@ class _Run:
 
     def _resolve(self, pdg: PDG, focus: Focus) -> _Outcome:
         graph = attend(pdg, focus.attention)
-        attended = Attended(graph, self.gamma, self.inner)
+        moving = tuple(p for own in pdg.parameters().values() for p in own)
+        attended = Attended(graph, self.gamma, self.inner, moving)
         if pdg is self.pdg and self.inner.steps is None and _is_same(graph, pdg):
             attended = self.whole
         rates = focus.control.rates(pdg)
