@@ -108,8 +108,8 @@ class Blame(Record):
         """Return one flat dictionary for each belief, for tables and figures.
 
         Returns:
-            arc, belief, sources and targets (JSON lists), beta, alpha, conflict, structure,
-            share, units and worst, a text ("" if none).
+            arc, belief, sources and targets (JSON lists), beta (None if certain), alpha,
+            conflict, structure, share, units and worst, a text ("" if none).
         """
         return [
             {
@@ -117,7 +117,7 @@ class Blame(Record):
                 "belief": item.belief,
                 "sources": json.dumps(item.sources, ensure_ascii=False),
                 "targets": json.dumps(item.targets, ensure_ascii=False),
-                "beta": item.beta,
+                "beta": None if item.beta == math.inf else item.beta,
                 "alpha": item.alpha,
                 "conflict": item.conflict,
                 "structure": item.structure,

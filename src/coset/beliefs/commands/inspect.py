@@ -100,7 +100,7 @@ def _report(
         "certified": None if certificate is None else certificate.verify(),
         "conflicts": list(found.conflicts),
         "accepted": accepted,
-        "blame": [row | {"beta": str(row["beta"])} for row in found.rows()],
+        "blame": found.rows(),
     }
 
 

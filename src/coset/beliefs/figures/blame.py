@@ -47,7 +47,7 @@ def hypergraph_of(pdg: PDG, found: Blame) -> Figure:
                 "arc": arc.name,
                 "sources": json.dumps(arc.sources),
                 "targets": json.dumps(arc.targets),
-                "beta": arc.beta,
+                "beta": None if arc.is_hard else arc.beta,
                 "conflict": math.inf if arc.name in found.conflicts else 0.0,
                 "units": found.units,
             }
@@ -145,7 +145,7 @@ def _draw(
                 _connect(axes, row, box, places["variable", name], color, role == "targets")
     for row in rows:
         amount = _amount(row["conflict"])
-        if row["beta"] == math.inf:
+        if row["beta"] is None:
             amount = "certain"
         axes.annotate(
             f"{_short(row['arc'])}\n{amount}",
@@ -199,7 +199,7 @@ def _connect(
     color: Any,
     is_target: bool,
 ) -> None:
-    certain = row["beta"] == math.inf
+    certain = row["beta"] is None
     width = 3.0 if certain else min(1.0 + 1.2 * math.log1p(abs(row["beta"])), 6.0)
     start, end = (box, circle) if is_target else (circle, box)
     arrow = {
