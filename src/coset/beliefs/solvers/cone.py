@@ -7,10 +7,7 @@ so that the systems to be solved stay sparse.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-import torch
 from scipy import sparse
 
 from coset.beliefs.solvers.cells import (
@@ -21,9 +18,14 @@ from coset.beliefs.solvers.cells import (
     possible_worlds,
 )
 from coset.beliefs.solvers.cone_program import Affine, ConeProgram
+from coset.beliefs.solvers.primal_dual import (
+    conditional_tables,
+    log_joint_of,
+    multiplier_tables,
+    result_of,
+)
 from coset.beliefs.solvers.problem import DenseProblem, elements
-from coset.beliefs.solvers.result import DenseResult, stacked
-from coset.beliefs.solvers.score import gap_of, gradient_of, score_of
+from coset.beliefs.solvers.result import DenseResult, impossible, stacked
 
 __all__ = ["solve_cone"]
 
@@ -37,7 +39,8 @@ def solve_cone(problem: DenseProblem, *, tol: float = 1e-9, max_iter: int = 200)
         max_iter: the most iterations of the interior point method, an element of the batch.
 
     Returns:
-        The minimizer, repaired so that the constraints of a chain hold exactly, and its gap.
+        The minimizer, repaired so that the constraints hold, and the gap that Clarabel's
+        multipliers prove (see `dual_gap`).
 
     Raises:
         UnavailableError: if Clarabel is not installed.
@@ -47,40 +50,54 @@ def solve_cone(problem: DenseProblem, *, tol: float = 1e-9, max_iter: int = 200)
 
 def _solve_one(problem: DenseProblem, tol: float, max_iter: int) -> DenseResult:
     worlds, _ = possible_worlds(problem)
-    joint, iterations = np.zeros(math.prod(problem.shape)), 0
-    if len(worlds):
-        program, first = _program(problem, worlds)
-        solution = program.solve(tol, max_iter)[first : first + len(worlds)]
-        joint[worlds], iterations = np.maximum(solution, 1e-300), program.iterations
-    log_joint, _ = problem.chain.project(torch.from_numpy(np.log(joint)).reshape(problem.shape))
-    value = score_of(problem, log_joint)
-    gap = gap_of(problem, log_joint, gradient_of(problem, log_joint))
-    return DenseResult(value, log_joint, gap, iterations, bool(gap <= tol))
-
-
-def _program(problem: DenseProblem, worlds: np.ndarray) -> tuple[ConeProgram, int]:
-    """Write the score as a program; return it with the position of μ among its variables."""
-    cells = Cells(problem.shape, worlds)
-    program = ConeProgram()
-    count = len(worlds)
+    if not len(worlds):
+        return impossible(problem)
+    cells, program, count = Cells(problem.shape, worlds), ConeProgram(), len(worlds)
     cost = problem.cost.double().expand(problem.shape).reshape(-1).numpy()[worlds]
-    joint = program.columns(cost)
+    first = program.columns(cost)
     everything = sparse.identity(count)
-    program.equal([(joint, np.ones((1, count)))], np.ones(1))
+    program.equal([(first, np.ones((1, count)))], np.ones(1))
     rows = constraint_rows(problem, cells)
-    program.equal([(joint, rows)], np.zeros(rows.shape[0]))
+    held = program.equal([(first, rows)], np.zeros(rows.shape[0]))
     if problem.gamma:
         above = program.columns(np.full(count, problem.gamma))
-        program.relative_entropy(above, [(joint, everything)], None, count)
+        program.relative_entropy(above, [(first, everything)], None, count)
     else:
-        program.positive([(joint, everything)], count)
-    for scope in entropic_scopes(problem):
-        _conditional_entropy(program, cells, joint, scope)
-    return program, joint
+        program.positive([(first, everything)], count)
+    scopes = [
+        (s, *_conditional_entropy(program, cells, first, s)) for s in entropic_scopes(problem)
+    ]
+    joint = np.maximum(program.solve(tol, max_iter)[first : first + count], 1e-300)
+    found = []
+    for scope, reached, place in scopes:
+        q = program.slopes[place : place + len(reached)]
+        found.append((scope, reached, q / _row_sums(q, reached, cells.count(scope.targets))))
+    nu = -program.equality_multipliers[held : held + rows.shape[0]]
+    return result_of(
+        problem,
+        log_joint_of(problem, worlds, joint),
+        conditional_tables(problem, found),
+        multiplier_tables(problem, nu),
+        iterations=program.iterations,
+        tol=tol,
+    )
 
 
-def _conditional_entropy(program: ConeProgram, cells: Cells, joint: int, scope: Scope) -> None:
-    """Add weight · Σ μ(s,t) log μ(t|s) to the cost, with the marginals as variables."""
+def _row_sums(cells: np.ndarray, reached: np.ndarray, size: int) -> np.ndarray:
+    """Sum the cells of each row, and repeat the sum for each of them; 1 where it is 0."""
+    _, row = np.unique(reached // size, return_inverse=True)
+    sums = np.bincount(row, cells)
+    return np.where(sums > 0, sums, 1.0)[row]
+
+
+def _conditional_entropy(
+    program: ConeProgram, cells: Cells, joint: int, scope: Scope
+) -> tuple[np.ndarray, int]:
+    """Add weight · Σ μ(s,t) log μ(t|s) to the cost, with the marginals as variables.
+
+    Returns:
+        The cells that have worlds, and the position of their bounds.
+    """
     marginal = cells.matrix((*scope.sources, *scope.targets))
     reached = np.flatnonzero(marginal.getnnz(1))
     count = len(reached)
@@ -96,4 +113,4 @@ def _conditional_entropy(program: ConeProgram, cells: Cells, joint: int, scope: 
         source = program.columns(np.zeros(num_rows))
         program.equal([(both, repeat.T), (source, -sparse.identity(num_rows))], np.zeros(num_rows))
         to = [(source, repeat)]
-    program.relative_entropy(above, [(both, identity)], to, count)
+    return reached, program.relative_entropy(above, [(both, identity)], to, count)

@@ -47,10 +47,14 @@ class ConeProgram:
 
     Attributes:
         iterations: how many the last `solve` took.
+        equality_multipliers: those of the rows of `equal`, in order.
+        slopes: for each row of `relative_entropy`, in order, the multiplier of `to` over that of
+            the bound: of / to at the solution, and defined where both vanish.
     """
 
     def __init__(self) -> None:
         self.iterations = 0
+        self.equality_multipliers = self.slopes = np.zeros(0)
         self._costs: list[np.ndarray] = []
         self._num_columns = 0
         self._equal, self._positive, self._entropy = _Rows(), _Rows(), _Rows()
@@ -62,11 +66,13 @@ class ConeProgram:
         self._costs.append(costs)
         return first
 
-    def equal(self, left: Affine, right: np.ndarray) -> None:
-        """Ask for left = right."""
+    def equal(self, left: Affine, right: np.ndarray) -> int:
+        """Ask for left = right, and return the position of the first of these rows."""
+        first = self._equal.count
         self._equal.place(left, np.arange(len(right)))
         self._equal.right.append(-right)
         self._equal.count += len(right)
+        return first
 
     def positive(self, left: Affine, count: int) -> None:
         """Ask for left ≥ 0."""
@@ -74,8 +80,13 @@ class ConeProgram:
         self._positive.right.append(np.zeros(count))
         self._positive.count += count
 
-    def relative_entropy(self, above: int, of: Affine, to: Affine | None, count: int) -> None:
-        """Ask for of · log(of / to) ≤ x[above : above + count], each; `to` is 1 if ``None``."""
+    def relative_entropy(self, above: int, of: Affine, to: Affine | None, count: int) -> int:
+        """Ask for of · log(of / to) ≤ x[above : above + count], each; `to` is 1 if ``None``.
+
+        Returns:
+            The position of the first of these bounds.
+        """
+        first = self._entropy.count // 3
         rows = 3 * np.arange(count)
         right = np.zeros(3 * count)
         self._entropy.place([(above, -sparse.identity(count))], rows)
@@ -86,6 +97,7 @@ class ConeProgram:
             self._entropy.place(to, rows + 2)
         self._entropy.right.append(right)
         self._entropy.count += 3 * count
+        return first
 
     def solve(self, tol: float, max_iter: int) -> np.ndarray:
         """Return x, as near as the interior point method came to a gap of `tol`."""
@@ -116,6 +128,10 @@ class ConeProgram:
         )
         found = solver.solve()
         self.iterations = int(found.iterations)
+        duals = np.array(found.z)
+        self.equality_multipliers = duals[: self._equal.count]
+        bound, _, to = duals[self._equal.count + self._positive.count :].reshape(-1, 3).T
+        self.slopes = np.maximum(to, 0.0) / np.maximum(-bound, 1e-300)
         return np.array(found.x)
 
     @staticmethod

@@ -15,7 +15,7 @@ from coset.beliefs.solvers.interior import solve_interior
 from coset.beliefs.solvers.linear import solve_linear
 from coset.beliefs.solvers.mirror import solve_mirror
 from coset.beliefs.solvers.problem import DenseProblem, elements
-from coset.beliefs.solvers.result import DenseResult
+from coset.beliefs.solvers.result import DenseResult, impossible
 from coset.beliefs.solvers.settled import settled
 
 __all__ = ["METHODS", "solve_dense"]
@@ -60,7 +60,7 @@ def _solve(
     problem: DenseProblem, method: str, tol: float, max_iter: int, start: Tensor | None
 ) -> tuple[str, DenseResult]:
     if problem.conflicts:
-        return "mirror", _contradiction(problem)
+        return "mirror", impossible(problem)
     if problem.concave and method != "cccp":
         raise NonConvexError(
             f"the score is convex if γα ≤ β on every arc; {', '.join(problem.concave)} "
@@ -89,13 +89,6 @@ def _solve_convex(
     if method == "mirror":
         return "mirror", solve_mirror(problem, tol=tol, max_iter=max_iter, start=log_start)
     return _solve_automatically(problem, tol, max_iter, log_start)
-
-
-def _contradiction(problem: DenseProblem) -> DenseResult:
-    shape = problem.batch_shape
-    infinite = torch.full(shape, math.inf, dtype=torch.float64, device=problem.cost.device)
-    nothing = torch.full_like(problem.cost.expand(shape + problem.shape), -math.inf)
-    return DenseResult(infinite, nothing, torch.zeros_like(infinite), 0, True)
 
 
 def _solve_automatically(

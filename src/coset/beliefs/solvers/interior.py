@@ -16,7 +16,6 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import sparse
 from scipy.special import logsumexp
 from torch import Tensor
@@ -27,22 +26,22 @@ from coset.beliefs.solvers.cells import (
     entropic_scopes,
     possible_worlds,
 )
-from coset.beliefs.solvers.dual_bound import dual_gap
 from coset.beliefs.solvers.interior_step import Marginals, Newton, Point, compact
+from coset.beliefs.solvers.primal_dual import (
+    conditional_tables,
+    log_joint_of,
+    multiplier_tables,
+    result_of,
+)
 from coset.beliefs.solvers.problem import DenseProblem, elements
-from coset.beliefs.solvers.result import DenseResult, stacked
-from coset.beliefs.solvers.score import score_of
+from coset.beliefs.solvers.result import DenseResult, impossible, stacked
 
 __all__ = ["Interior", "solve_interior"]
 
 # A step goes this far of the way to the nearest bound.
 TO_BOUNDARY = 0.99
-# Sweeps over constraints that are no chain, after which they hold to rounding.
-REPAIRS = 20
 # Steps without a smaller gap after which rounding is taken to be the reason.
 PATIENCE = 30
-# What stands for a conditional probability of 0.
-LEAST = 1e-300
 
 
 def _reach(values: np.ndarray, change: np.ndarray) -> float:
@@ -159,63 +158,22 @@ class Interior:
         return float(np.abs(self.rows @ self.point.joint).max(initial=0.0))
 
     def log_joint(self) -> Tensor:
-        """Return log μ with the constraints of a chain met exactly, others to rounding."""
-        table = np.zeros(math.prod(self.problem.shape))
-        table[self.worlds] = self.point.joint
-        log_joint, _ = self.problem.chain.project(_log(table, self.problem.shape))
-        for _ in range(REPAIRS if self.problem.constraints else 0):
-            for term in self.problem.constraints:
-                others = [a for a in range(-log_joint.ndim, 0) if term.log_p.shape[a] == 1]
-                both = log_joint.logsumexp(others, keepdim=True) if others else log_joint
-                source = both.logsumexp(term.targets, keepdim=True)
-                change = source + term.log_p.double() - both
-                log_joint = log_joint + torch.where(both > -math.inf, change, 0.0)
-        return log_joint
+        """Return log μ with the constraints met."""
+        return log_joint_of(self.problem, self.worlds, self.point.joint)
 
     def log_conditionals(self) -> tuple[Tensor, ...]:
-        """Return log q of each term, small where no world is; see `dual_gap`."""
-        tables: dict[tuple[tuple[int, ...], tuple[int, ...]], Tensor] = {}
-        first, shape = 0, self.problem.shape
+        """Return log q of each term; see `dual_gap`."""
+        found, first = [], 0
         for scope, reached in self.marginals.scopes:
-            axes = (*scope.sources, *scope.targets)
-            table = np.full(math.prod(shape[a] for a in axes), LEAST)
-            table[reached] = self.point.q[first : first + len(reached)]
+            found.append((scope, reached, self.point.q[first : first + len(reached)]))
             first += len(reached)
-            spread = _log(table, tuple(shape[a] for a in axes))
-            spread = spread.permute(*np.argsort(axes).tolist())
-            sizes = [shape[a] if a in axes else 1 for a in range(-len(shape), 0)]
-            tables[scope.sources, scope.targets] = spread.reshape(sizes)
-        none = torch.zeros(())
-        return tuple(
-            tables.get((tuple(sorted(t.sources)), tuple(sorted(t.targets))), none)
-            for t in self.problem.terms
-        )
+        return conditional_tables(self.problem, found)
 
     def multipliers(self) -> tuple[Tensor, ...]:
-        """Return ν of each constraint that is not of a chain, on its axes."""
-        if not self.problem.constraints:
-            return ()
-        tables, first, shape = [], 0, self.problem.shape
+        """Return ν of each constraint that is not of a chain."""
         nu = np.zeros(len(self._held))
         nu[self._held] = self.point.nu[1:]
-        for term in self.problem.constraints:
-            size = term.log_p.shape
-            sources = tuple(
-                a for a in range(-len(size), 0) if size[a] > 1 and a not in term.targets
-            )
-            axes = (*sources, *term.targets)
-            count = math.prod(shape[a] for a in axes)
-            table = torch.from_numpy(nu[first : first + count].copy())
-            first += count
-            table = table.reshape([shape[a] for a in axes]).permute(*np.argsort(axes).tolist())
-            tables.append(
-                table.reshape([shape[a] if a in axes else 1 for a in range(-len(shape), 0)])
-            )
-        return tuple(tables)
-
-
-def _log(table: np.ndarray, shape: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(table).log().reshape(shape)
+        return multiplier_tables(self.problem, nu)
 
 
 def solve_interior(problem: DenseProblem, *, tol: float = 1e-9, max_iter: int = 200) -> DenseResult:
@@ -240,14 +198,14 @@ def solve_interior(problem: DenseProblem, *, tol: float = 1e-9, max_iter: int = 
 def _solve_one(problem: DenseProblem, tol: float, max_iter: int) -> DenseResult:
     worlds, start = possible_worlds(problem)
     if not len(worlds):
-        impossible = torch.full(problem.shape, -math.inf, dtype=torch.float64)
-        infinite = torch.tensor(math.inf, dtype=torch.float64)
-        return DenseResult(infinite, impossible, torch.zeros_like(infinite), 0, True)
+        return impossible(problem)
     method = Interior(problem, worlds, start)
     iterations = method.run(tol, max_iter)
-    log_joint = method.log_joint()
-    conditionals, multipliers = method.log_conditionals(), method.multipliers()
-    gap = dual_gap(problem, log_joint, conditionals, multipliers).clamp(min=0.0)
-    value = score_of(problem, log_joint)
-    converged = bool(gap <= tol)
-    return DenseResult(value, log_joint, gap, iterations, converged, conditionals, multipliers)
+    return result_of(
+        problem,
+        method.log_joint(),
+        method.log_conditionals(),
+        method.multipliers(),
+        iterations=iterations,
+        tol=tol,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from coset.beliefs.solvers.problem import DenseProblem
 
-__all__ = ["DenseResult", "stacked"]
+__all__ = ["DenseResult", "impossible", "stacked"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,11 @@ def stacked(problem: DenseProblem, results: Sequence[DenseResult]) -> DenseResul
         each([r.log_conditionals for r in results]),
         each([r.multipliers for r in results]),
     )
+
+
+def impossible(problem: DenseProblem) -> DenseResult:
+    """Return +∞ for a problem, or all of a batch, whose constraints leave no joint."""
+    shape, device = problem.batch_shape, problem.cost.device
+    infinite = torch.full(shape, math.inf, dtype=torch.float64, device=device)
+    nothing = torch.full(shape + problem.shape, -math.inf, dtype=problem.cost.dtype, device=device)
+    return DenseResult(infinite, nothing, torch.zeros_like(infinite), 0, True)

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from coset.beliefs.solvers.cells import possible_worlds
-from coset.beliefs.solvers.dual_bound import dual_gap
 from coset.beliefs.solvers.interior import Interior
+from coset.beliefs.solvers.primal_dual import result_of
 from coset.beliefs.solvers.problem import DenseProblem, Term, elements
-from coset.beliefs.solvers.result import DenseResult, stacked
-from coset.beliefs.solvers.score import score_of
+from coset.beliefs.solvers.result import DenseResult, impossible, stacked
 
 __all__ = ["solve_zero_plus"]
 
@@ -53,9 +52,7 @@ def _solve_one(
 ) -> DenseResult:
     worlds, start = possible_worlds(problem)
     if not len(worlds):
-        infinite = torch.tensor(math.inf, dtype=torch.float64)
-        nothing = torch.full(problem.shape, -math.inf, dtype=torch.float64)
-        return DenseResult(infinite, nothing, torch.zeros_like(infinite), 0, True)
+        return impossible(problem)
     first = Interior(problem, worlds, start)
     iterations = first.run(min(tol, FIRST_TOLERANCE), max_iter)
     # Strict complementarity: a world has weight or a multiplier, the other is near 0
@@ -65,11 +62,14 @@ def _solve_one(
         _tie_break(problem, structure, worlds[weighty], joint), worlds[weighty], joint
     )
     iterations += second.run(tol, max_iter)
-    log_joint = second.log_joint()
-    conditionals = first.log_conditionals()
-    gap = dual_gap(problem, log_joint, conditionals, first.multipliers()).clamp(min=0.0)
-    value = score_of(problem, log_joint)
-    return DenseResult(value, log_joint, gap, iterations, bool(gap <= tol), conditionals)
+    return result_of(
+        problem,
+        second.log_joint(),
+        first.log_conditionals(),
+        first.multipliers(),
+        iterations=iterations,
+        tol=tol,
+    )
 
 
 def _tie_break(
