@@ -14,6 +14,7 @@ from coset.beliefs.claims.instances import within, worst_of
 from coset.beliefs.classics.sum_product import (
     Factors,
     brute_force_marginals,
+    random_factor_graph,
     sum_product,
     sum_product_marginals,
 )
@@ -27,12 +28,11 @@ from coset.beliefs.foci.belief_propagation import (
     to_variable,
 )
 from coset.beliefs.pdg.factor_graph import from_factor_graph
-from coset.beliefs.pdg.random_graphs import random_table
 from coset.beliefs.resolve.focus import Focus
 from coset.beliefs.resolve.lir import lir
 from coset.core.claims import ClaimResult, claim
 
-__all__ = ["C16", "bp_by_resolution", "random_factor_graph"]
+__all__ = ["C16", "bp_by_resolution"]
 
 Cards = Mapping[str, int]
 Tables = list[tuple[str, Tensor]]
@@ -98,33 +98,6 @@ def tempered(cards: Cards, factors: Factors, **options: Any) -> Tables:
     return bp_by_resolution(cards, factors, gamma=0.5, **options)
 
 
-def random_factor_graph(
-    num_variables: int, generator: torch.Generator, *, extra: int = 0
-) -> tuple[dict[str, int], dict[str, tuple[tuple[str, ...], Tensor]]]:
-    """Draw a tree of two- and three-valued variables with factors on nodes and edges.
-
-    Args:
-        num_variables: how many.
-        generator: the source of randomness.
-        extra: further edges, which close cycles.
-
-    Returns:
-        Cards and factors, as `sum_product` takes them.
-    """
-    names = [f"v{i}" for i in range(num_variables)]
-    cards = {x: int(torch.randint(2, 4, (), generator=generator)) for x in names}
-    edges = [(int(torch.randint(i, (), generator=generator)), i) for i in range(1, num_variables)]
-    others = [e for e in itertools.combinations(range(num_variables), 2) if e not in edges]
-    picked = torch.randperm(len(others), generator=generator)[:extra].tolist()
-    factors: dict[str, tuple[tuple[str, ...], Tensor]] = {}
-    for i, j in [*edges, *(others[k] for k in picked)]:
-        shape = (cards[names[i]], cards[names[j]])
-        factors[f"f{i}-{j}"] = (names[i], names[j]), random_table(*shape, generator=generator)
-    for x in names:
-        factors[f"g-{x}"] = (x,), random_table(cards[x], generator=generator)
-    return cards, factors
-
-
 def bp_near_misses() -> list[tuple[Any, ...]]:
     """Return a factor whose marginals are uniform, so that all messages are."""
     table = torch.tensor([[0.4, 0.1], [0.1, 0.4]], dtype=torch.float64)
@@ -155,14 +128,14 @@ def C16(
     """Judge beliefs.C16: trees against brute force, cycles against textbook messages."""
     errors: list[float] = []
     for number in range(TREES[preset]):
-        cards, factors = random_factor_graph((5, 4, *range(6, 13))[number % 9], generator)
+        cards, factors = random_factor_graph((5, 4, *range(6, 13))[number % 9], generator=generator)
         found = dict(propagate(cards, factors))
         exact = brute_force_marginals(cards, factors)
         errors.append(worst_of([(found[belief_name(x)], p) for x, p in exact.items()]))
         if errors[-1] > TOLERANCE:
             return within(errors, TOLERANCE, "beliefs on trees differ", {"tree": number})
     for _ in range(max(1, TREES[preset] // 20)):
-        cards, factors = random_factor_graph(4, generator, extra=2)
+        cards, factors = random_factor_graph(4, extra=2, generator=generator)
         found = dict(propagate(cards, factors, order="flooding", sweeps=SWEEPS))
         messages = next(itertools.islice(sum_product(cards, factors), SWEEPS - 1, None))
         beliefs = sum_product_marginals(cards, messages)

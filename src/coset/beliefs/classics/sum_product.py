@@ -12,11 +12,51 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["Messages", "brute_force_marginals", "sum_product", "sum_product_marginals"]
+from coset.beliefs.pdg.random_graphs import random_table
+
+__all__ = [
+    "Messages",
+    "brute_force_marginals",
+    "random_factor_graph",
+    "sum_product",
+    "sum_product_marginals",
+]
 
 Factors = Mapping[str, tuple[tuple[str, ...], Tensor]]
 # (from, to) → a distribution over the values of whichever of the two is a variable.
 Messages = dict[tuple[str, str], list[float]]
+
+
+def random_factor_graph(
+    num_variables: int, *, extra: int = 0, generator: torch.Generator | None = None
+) -> tuple[dict[str, int], dict[str, tuple[tuple[str, ...], Tensor]]]:
+    """Draw a tree of two- and three-valued variables with factors on nodes and edges.
+
+    Args:
+        num_variables: how many.
+        extra: further edges, which close cycles.
+        generator: the source of randomness.
+
+    Returns:
+        Variables and factors.
+    """
+
+    def below(bound: int) -> int:
+        return int(torch.randint(bound, (), generator=generator))
+
+    names = [f"v{i}" for i in range(num_variables)]
+    cards = {x: 2 + below(2) for x in names}
+    edges = [(names[below(i)], names[i]) for i in range(1, num_variables)]
+    others = [e for e in itertools.combinations(names, 2) if e not in edges]
+    picked = torch.randperm(len(others), generator=generator)[:extra].tolist()
+    scopes = [*((x,) for x in names), *edges, *(others[k] for k in picked)]
+    return cards, {
+        f"f-{'-'.join(scope)}": (
+            scope,
+            random_table(*(cards[x] for x in scope), num_targets=len(scope), generator=generator),
+        )
+        for scope in scopes
+    }
 
 
 def _normalized(weights: list[float]) -> list[float]:
@@ -103,9 +143,5 @@ def brute_force_marginals(cards: Mapping[str, int], factors: Factors) -> dict[st
         shape = [cards[name] if name in scope else 1 for name in names]
         joint = joint * table.double().permute(order).reshape(shape)
     joint = joint / joint.sum()
-    axes = range(len(names))
-    return (
-        {x: joint.sum([i for i in axes if i != k] or ()) for k, x in enumerate(names)}
-        if (len(names) > 1)
-        else {names[0]: joint}
-    )
+    away = {x: [i for i, y in enumerate(names) if y != x] for x in names}
+    return {x: joint.sum(axes) if axes else joint for x, axes in away.items()}
