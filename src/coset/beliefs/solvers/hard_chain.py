@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coset.core.results import Record
+
 __all__ = ["HardChain", "Stage"]
 
 
-@dataclass(frozen=True)
-class Stage:
+@dataclass(frozen=True, eq=False)
+class Stage(Record):
     """One constraint of a chain.
 
     Attributes:
@@ -44,8 +46,8 @@ def _minus(left: Tensor, right: Tensor) -> Tensor:
     return torch.where(right == -math.inf, -math.inf, left - right)
 
 
-@dataclass(frozen=True)
-class HardChain:
+@dataclass(frozen=True, eq=False)
+class HardChain(Record):
     """Constraints in an order in which each knows all variables before it; perhaps none.
 
     Attributes:

@@ -17,6 +17,7 @@ from coset.beliefs.pdg.tables import row_tolerance
 from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solvers.hard_chain import HardChain, Stage
 from coset.core.errors import DomainError
+from coset.core.results import Record
 
 __all__ = [
     "DenseProblem",
@@ -30,8 +31,8 @@ __all__ = [
 MAX_WORLDS = 2**24
 
 
-@dataclass(frozen=True)
-class Term:
+@dataclass(frozen=True, eq=False)
+class Term(Record):
     """What one belief adds to the score: c Σ μ(s,t) log μ(t|s) − b Σ μ(s,t) log p(t|s).
 
     Attributes:
@@ -56,8 +57,8 @@ class Term:
         return self.linear > 0
 
 
-@dataclass(frozen=True)
-class DenseProblem:
+@dataclass(frozen=True, eq=False)
+class DenseProblem(Record):
     """min over μ of −γ H(μ) + Σ terms, over the worlds allowed, with the constraints met.
 
     Attributes:

@@ -15,6 +15,7 @@ from coset.beliefs.joint import DenseJoint, Joint, ProductJoint
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solution import InconsistencySolution
+from coset.beliefs.solvers.certificate import certify
 from coset.beliefs.solvers.components import idle_variables, independent_parts
 from coset.beliefs.solvers.conflicts import conflicting_arcs
 from coset.beliefs.solvers.dense import METHODS, solve_dense
@@ -165,6 +166,7 @@ def _solve_part(part: PDG, options: _Options) -> _Part:
         result.converged,
         problem.observed,
         conflicting_arcs(part) if bool((result.value == math.inf).any()) else (),
+        certify(problem, result),
     )
 
 
