@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from coset.core.errors import DomainError, UnsupportedError
 
-__all__ = ["NonConvexError", "NotNormalizedError", "UnboundedInconsistencyError", "WidthError"]
+__all__ = [
+    "NonConvexError",
+    "NotNormalizedError",
+    "UnboundedInconsistencyError",
+    "WidthError",
+    "rounded_count",
+]
+
+
+def rounded_count(count: int) -> str:
+    """Return a count to three digits for a message, also where no float holds it."""
+    return f"{count:.3g}" if count < 10**300 else f"10^{math.log10(count):.0f}"
 
 
 class NotNormalizedError(DomainError):

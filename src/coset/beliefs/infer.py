@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from coset.beliefs.attention import Attention, attend
-from coset.beliefs.errors import WidthError
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.solvers.solve import solve
 from coset.beliefs.tree.network import ancestors, is_network, query_network
@@ -17,8 +15,6 @@ from coset.beliefs.tree.plan import MAX_BYTES
 from coset.core.errors import DomainError, UnknownNameError
 
 __all__ = ["infer"]
-
-_MAX_QUERY = 2**28
 
 
 def infer(
@@ -101,13 +97,5 @@ def _checked(pdg: PDG, names: tuple[str, ...], given: Mapping[str, int | str]) -
         raise DomainError(
             f"ask for one variable or more, each once, and none that is given; asked for "
             f"{', '.join(names) or 'none'}, given {', '.join(given) or 'none'}"
-        )
-    entries = math.prod(pdg.cards(names))
-    if entries > _MAX_QUERY:
-        raise WidthError(
-            f"the table of {len(names)} variables has {entries:.3g} entries, and at most "
-            f"{_MAX_QUERY:.3g} are made; ask for fewer variables at once",
-            len(names) - 1,
-            8 * entries,
         )
     return {name: pdg.variables[name].index(value) for name, value in given.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from coset.beliefs.errors import WidthError
+from coset.beliefs.errors import WidthError, rounded_count
 from coset.beliefs.pdg.variable import Variable
 from coset.core.errors import UnknownNameError
 from coset.core.results import Record
@@ -42,8 +42,8 @@ class Joint(Record):
         entries = math.prod(v.card for v in self.variables if v.name in names)
         if entries > MAX_ENTRIES:
             raise WidthError(
-                f"a table of {len(names)} variables has {entries:.3g} entries, and at most "
-                f"{MAX_ENTRIES:.3g} are made; ask for fewer variables at once",
+                f"a table of {len(names)} variables has {rounded_count(entries)} entries, and at "
+                f"most {MAX_ENTRIES:.3g} are made; ask for fewer variables at once",
                 len(names) - 1,
                 8 * entries,
             )

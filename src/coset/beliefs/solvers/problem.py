@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coset.beliefs.errors import WidthError
+from coset.beliefs.errors import WidthError, rounded_count
 from coset.beliefs.pdg.arc import Arc
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.tables import row_tolerance
@@ -136,20 +136,27 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
 
     if not (math.isfinite(gamma) and gamma >= 0):
         raise DomainError(f"gamma is finite and ≥ 0; given {gamma}")
-    tables = {
-        name: arc.log_probabilities(pdg.cards((*arc.sources, *arc.targets)))
-        for name, arc in pdg.arcs.items()
-    }
+
+    def tables_of(which: bool) -> dict[str, Tensor]:
+        return {
+            name: arc.log_probabilities(pdg.cards((*arc.sources, *arc.targets)))
+            for name, arc in pdg.arcs.items()
+            if arc.is_hard == which
+        }
+
+    tables = tables_of(True)
     observed, conflicts = _observations(pdg, tables)
     free, idle = _free_variables(pdg, observed)
     worlds = math.prod(v.card for v in free)
     if worlds > max_worlds:
         raise WidthError(
-            f"the joint of {len(free)} variables has {worlds:.3g} worlds, and dense solvers take "
-            f'{max_worlds:.3g}; use method="tree", observe more, or attend to fewer arcs',
+            f"the joint of {len(free)} variables has {rounded_count(worlds)} worlds, and dense "
+            f"solvers take {max_worlds:.3g}; use method='tree', observe more, or attend to fewer "
+            f"arcs",
             len(free) - 1,
             8 * worlds,
         )
+    tables.update(tables_of(False))
     kept = {n: a for n, a in pdg.arcs.items() if not is_observation(a, tables[n])}
     dtype = max((tables[n].dtype for n in kept), key=_bits, default=torch.float64)
     builder = _Builder([v.name for v in free], {v.name: i for v, i in observed}, gamma)
@@ -206,12 +213,10 @@ def _observations(
     pdg: PDG, tables: dict[str, Tensor]
 ) -> tuple[list[tuple[Variable, int]], tuple[str, ...]]:
     found: dict[str, tuple[int, str]] = {}
-    for name, arc in pdg.arcs.items():
-        if is_observation(arc, tables[name]):
-            target, value = (
-                arc.targets[0],
-                int(tables[name].reshape(-1, tables[name].shape[-1])[0].argmax()),
-            )
+    for name, table in tables.items():
+        arc = pdg.arcs[name]
+        if is_observation(arc, table):
+            target, value = arc.targets[0], int(table.reshape(-1, table.shape[-1])[0].argmax())
             known, by = found.setdefault(target, (value, name))
             if known != value:
                 return [(pdg.variables[v], i) for v, (i, _) in found.items()], (by, name)

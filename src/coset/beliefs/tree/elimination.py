@@ -57,7 +57,7 @@ def eliminate(
     scopes: Iterable[Sequence[int]],
     cost: Cost = _fill,
     limit: float = math.inf,
-) -> tuple[Clusters, float] | None:
+) -> tuple[Clusters, int] | None:
     """Sum out variables greedily, the one of the least cost first.
 
     Args:
@@ -84,7 +84,7 @@ def eliminate(
     heapq.heapify(heap)
     alive = [True] * len(cards)
     order: Clusters = []
-    entries = 0.0
+    entries = 0
     while heap:
         known, _, v = heapq.heappop(heap)
         if not alive[v] or known != costs[v]:
@@ -136,7 +136,7 @@ def best_clusters(cards: Sequence[int], scopes: Sequence[Sequence[int]]) -> Clus
         return best
     source = random.Random(0)
     costs = list(_COSTS[1:])
-    trials = min(_MAX_TRIALS, int(entries / (_ENTRIES_A_TRIAL * len(cards))))
+    trials = min(_MAX_TRIALS, entries // (_ENTRIES_A_TRIAL * len(cards)))
     costs += [_noisy(_COSTS[i % len(_COSTS)], source) for i in range(trials)]
     for cost in costs:
         other = eliminate(cards, scopes, cost, entries)

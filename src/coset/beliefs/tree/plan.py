@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coset.beliefs.errors import WidthError
+from coset.beliefs.errors import WidthError, rounded_count
 from coset.beliefs.tree.elimination import best_clusters
 
 __all__ = ["MAX_BYTES", "Attached", "TreePlan"]
@@ -114,13 +114,13 @@ class TreePlan:
         clusters, parents = _merge(best_clusters(cards, scopes))
         entries = sum(math.prod(cards[v] for v in c) for c in clusters)
         if 8 * entries * copies > max_bytes:
-            largest = max(clusters, key=lambda c: math.prod(cards[v] for v in c))
+            width = max(map(len, clusters)) - 1
+            size = rounded_count(8 * entries * copies)
             raise WidthError(
-                f"a junction tree has clusters of up to {max(map(len, clusters))} variables; the "
-                f"largest table has {math.prod(cards[v] for v in largest):.3g} entries, and all "
-                f"need {8 * entries * copies / 2**30:.3g} GiB, and max_bytes allows "
-                f"{max_bytes / 2**30:.3g}; observe more, leave arcs out, or raise max_bytes",
-                max(map(len, clusters)) - 1,
+                f"the junction tree has width {width} (clusters of up to {width + 1} variables); "
+                f"its tables need {size} bytes, and max_bytes allows {max_bytes:.3g}; observe "
+                f"more, leave arcs out, or raise max_bytes",
+                width,
                 8 * entries * copies,
             )
         for root in roots:

@@ -131,7 +131,9 @@ def unbatched(table: Any, batch_shape: tuple[int, ...], num_axes: int) -> Any:
         (num_elements, *own).
     """
     own = table.shape[table.ndim - num_axes :]
-    return np.broadcast_to(table, (*batch_shape, *own)).reshape(-1, *own)
+    if batch_shape:
+        table = np.broadcast_to(table, (*batch_shape, *own))
+    return table.reshape(-1, *own)
 
 
 def tree_problem(pdg: PDG, gamma: float) -> TreeProblem:

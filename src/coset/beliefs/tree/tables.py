@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -73,7 +74,7 @@ def _together(arcs: Iterable[Arc]) -> dict[str, Floats]:
     raw = [arc.cpd.detach().numpy() for arc in arcs if isinstance(arc.cpd, Tensor)]
     flat = np.concatenate([table.ravel() for table in raw])
     widths = [
-        int(np.prod(table.shape[len(arc.sources) :])) for arc, table in zip(arcs, raw, strict=True)
+        math.prod(table.shape[len(arc.sources) :]) for arc, table in zip(arcs, raw, strict=True)
     ]
     num_rows = [table.size // width for table, width in zip(raw, widths, strict=True)]
     width_of_row = np.repeat(widths, num_rows)
