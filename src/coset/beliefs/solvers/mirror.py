@@ -122,6 +122,8 @@ def _compiled(
 
     found = solve_compiled(problem, tol, max_iter, start)
     failed = found.value.isnan()
+    if flat.allowed is not None:
+        failed = failed | ~flat.allowed.flatten(1).any(1)
     if not bool(failed.any()):
         return found
     rest = _Descent(_select(flat, failed.nonzero().squeeze(-1)), None).run(tol, max_iter)
