@@ -242,7 +242,9 @@ def _is_same(graph: PDG, other: PDG) -> bool:
 def _assign(parameters: Sequence[Tensor], state: State) -> None:
     with torch.no_grad():
         for parameter, value in zip(parameters, state, strict=True):
-            parameter.copy_(value)
+            # What is not written to need not be solved for again
+            if not torch.equal(parameter, value):
+                parameter.copy_(value)
 
 
 def _speeds(pdg: PDG, rates: dict[str, float]) -> tuple[list[Tensor], list[float]]:
