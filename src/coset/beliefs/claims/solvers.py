@@ -25,6 +25,8 @@ Score = Callable[[PDG, Tensor, float], Tensor]
 # How many random graphs by preset.
 CASES = {"smoke": 6, "cpu": 60, "paper": 600}
 GAMMAS = (1.0, 0.5, 0.25)
+# What rounding adds to an inequality between scores.
+TOLERANCE = 1e-10
 
 
 def _graph(number: int, generator: torch.Generator, learnable: bool = False) -> tuple[PDG, float]:
@@ -347,8 +349,10 @@ def C23(
             far = _divergence(nu, mu)
             excess = max(rise - largest * far, gamma * far - rise, 0.0)
             errors.append((excess, _told(pdg, gamma, mu, nu)))
-        errors.append((_descent_excess(pdg, gamma, largest), _told(pdg, gamma)))
-    return agreement(errors, 1e-10, "an inequality of smoothness or of descent missed")
+        # With an L that is already refuted descent can leave the floats
+        if max(error for error, _ in errors) <= TOLERANCE:
+            errors.append((_descent_excess(pdg, gamma, largest), _told(pdg, gamma)))
+    return agreement(errors, TOLERANCE, "an inequality of smoothness or of descent missed")
 
 
 def _tilted(pdg: PDG, mu: Tensor, generator: torch.Generator) -> Tensor:
