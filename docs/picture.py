@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from coset.beliefs.figures import blame_hypergraph, resolution_scatter
 from coset.core.files import read_json
 from coset.decisions.figures import lake_maps, penalty_phases
 from coset.lab.figure_style import save_svg, style
@@ -38,6 +39,8 @@ def main() -> None:
         "ssm_near_solution": (near_solution_lengths, stored_rows("ssm.near-solution")),
         "decisions_lake": (lake_maps, stored_rows("decisions.frozen-lake")),
         "decisions_penalties": (penalty_phases, stored_rows("decisions.cliff")),
+        "beliefs_resolution": (resolution_scatter, stored_rows("beliefs.attention-study")),
+        "beliefs_blame": (blame_hypergraph, stored_rows("beliefs.planted-conflict")),
     }
     for name, (draw, rows) in pictures.items():
         with style():

@@ -9,7 +9,7 @@ AAAI 2021, on which it stands.
 
 from __future__ import annotations
 
-from coset.beliefs import divergences, foci, gflow
+from coset.beliefs import divergences, foci, gflow, losses
 from coset.beliefs.attention import (
     Attention,
 )
@@ -24,6 +24,9 @@ from coset.beliefs.errors import (
     NotNormalizedError,
     UnboundedInconsistencyError,
     WidthError,
+)
+from coset.beliefs.infer import (
+    infer,
 )
 from coset.beliefs.joint import (
     DenseJoint,
@@ -55,6 +58,10 @@ from coset.beliefs.pdg.pdg_file import (
 from coset.beliefs.pdg.variable import (
     Variable,
 )
+from coset.beliefs.reference import (
+    mirror_descent_reference,
+    score_reference,
+)
 from coset.beliefs.resolve.control import (
     Control,
 )
@@ -71,6 +78,12 @@ from coset.beliefs.resolve.trace import (
 from coset.beliefs.solution import (
     InconsistencySolution,
 )
+from coset.beliefs.solvers.certificate import (
+    InconsistencyCertificate,
+)
+from coset.beliefs.solvers.convexity import (
+    convexity_probe,
+)
 from coset.beliefs.solvers.envelope import (
     inconsistency,
 )
@@ -82,9 +95,17 @@ from coset.beliefs.solvers.score import (
 from coset.beliefs.solvers.solve import (
     solve,
 )
+from coset.beliefs.tree.certificate import (
+    TreeCertificate,
+)
+from coset.beliefs.tree.joint import (
+    TreeJoint,
+)
+from coset.beliefs.tree.network import (
+    JunctionTree,
+)
 
 __all__ = [
-    "PDG",
     "Arc",
     "ArcBlame",
     "Attention",
@@ -93,17 +114,23 @@ __all__ = [
     "DenseJoint",
     "Disagreement",
     "Focus",
+    "InconsistencyCertificate",
     "InconsistencySolution",
     "Joint",
+    "JunctionTree",
     "NonConvexError",
     "NotNormalizedError",
+    "PDG",
     "ProductJoint",
     "Trace",
     "TraceStep",
+    "TreeCertificate",
+    "TreeJoint",
     "UnboundedInconsistencyError",
     "Variable",
     "WidthError",
     "blame",
+    "convexity_probe",
     "divergences",
     "foci",
     "from_bayes_net",
@@ -111,11 +138,15 @@ __all__ = [
     "gflow",
     "incompatibility",
     "inconsistency",
+    "infer",
     "lir",
+    "losses",
+    "mirror_descent_reference",
     "read_beliefs",
     "read_bif",
     "read_pdg",
     "score",
+    "score_reference",
     "solve",
     "structural_deficiency",
     "to_networkx",

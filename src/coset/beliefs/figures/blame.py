@@ -72,7 +72,8 @@ def blame_hypergraph(rows: Rows, folders: Sequence[Path]) -> Figure:
     from matplotlib.colors import LinearSegmentedColormap, Normalize
     from matplotlib.figure import Figure
 
-    arcs = [row for row in rows if row.get("kind", "arc") == "arc"]
+    # Runs of a grid repeat the same beliefs.
+    arcs = list({row["arc"]: row for row in rows if row.get("kind", "arc") == "arc"}.values())
     shown = sorted(arcs, key=lambda row: -row["conflict"])[:_MOST_ARCS]
     with style():
         if not shown:

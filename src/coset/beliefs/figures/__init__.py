@@ -1,0 +1,43 @@
+"""The pictures of beliefs, drawn from rows; nothing is computed here.
+
+Each function takes ``rows`` (dictionaries) and ``folders`` (run folders) and returns a matplotlib
+figure.
+"""
+
+from __future__ import annotations
+
+from coset.beliefs.figures.attention_study import (
+    resolution_heatmap,
+    resolution_scatter,
+)
+from coset.beliefs.figures.blame import (
+    blame_hypergraph,
+)
+from coset.beliefs.figures.gflow import (
+    hypergrid_curves,
+    hypergrid_maps,
+)
+from coset.beliefs.figures.identities import (
+    divergence_map,
+    identity_errors,
+)
+from coset.beliefs.figures.trace import (
+    parameter_paths,
+    resolution_trace,
+)
+from coset.beliefs.figures.tree import (
+    tree_scaling,
+)
+
+__all__ = [
+    "blame_hypergraph",
+    "divergence_map",
+    "hypergrid_curves",
+    "hypergrid_maps",
+    "identity_errors",
+    "parameter_paths",
+    "resolution_heatmap",
+    "resolution_scatter",
+    "resolution_trace",
+    "tree_scaling",
+]
