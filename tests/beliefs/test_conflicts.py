@@ -100,7 +100,8 @@ def test_disbelief_and_ignored_beliefs_forbid_nothing():
     pdg.add("p", "A", cpd=table([0.0, 1.0]))
     pdg.add("structure only", "A", cpd=table([1.0, 0.0]), beta=0.0)
     found = solve(pdg)
-    assert found.value == pytest.approx(0.0, abs=1e-12) and found.conflicts == ()
+    assert found.value == pytest.approx(0.0, abs=1e-12)
+    assert found.conflicts == ()
 
 
 def test_many_observations_do_not_make_the_search_large():

@@ -18,6 +18,7 @@ from coset.beliefs.solvers.dual_bound import dual_gap
 from coset.beliefs.solvers.interior import solve_interior
 from coset.beliefs.solvers.mirror import solve_mirror
 from coset.beliefs.solvers.problem import dense_problem
+from coset.beliefs.solvers.score import score_of
 from coset.core.errors import UnavailableError
 
 
@@ -145,8 +146,6 @@ def test_the_gap_bounds_the_true_gap_of_any_joint():
         )
         tight = dual_gap(problem, log_joint, best.log_conditionals)
         loose = dual_gap(problem, log_joint, other)
-        from coset.beliefs.solvers.score import score_of
-
         true = float(score_of(problem, log_joint) - best.value)
         assert true - 1e-10 <= float(tight) <= true + 1e-9
         assert float(loose) >= true - 1e-10
@@ -161,7 +160,8 @@ def test_rows_that_vanish_do_not_spoil_the_gap():
     pdg.add("p", "B", "A", cpd=table([[0.9, 0.1], [0.5, 0.5]]))
     pdg.add("q", "B", "A", cpd=table([[0.9, 0.1], [0.1, 0.9]]))
     found = solve_interior(dense_problem(pdg))
-    assert float(found.value) == pytest.approx(0.0, abs=1e-9) and found.converged
+    assert float(found.value) == pytest.approx(0.0, abs=1e-9)
+    assert found.converged
     assert float(found.log_joint.exp().sum(1)[1]) < 1e-7
 
 
@@ -172,7 +172,9 @@ def test_extreme_tables_are_solved():
     pdg.add("q", "A", "B", cpd=table([[tiny, 1 - tiny], [1 - tiny, tiny]]))
     found = solve_interior(dense_problem(pdg))
     assert found.converged
-    assert float(found.value) == pytest.approx(float(solve_mirror(dense_problem(pdg)).value), abs=1e-8)
+    assert float(found.value) == pytest.approx(
+        float(solve_mirror(dense_problem(pdg)).value), abs=1e-8
+    )
 
 
 def test_a_batch_with_an_impossible_element():

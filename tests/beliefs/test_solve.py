@@ -116,7 +116,8 @@ def test_the_empty_graph_and_graphs_without_arcs():
     found = solve(PDG({"A": 2, "one": 1}), 0.5)
     assert found.value == pytest.approx(-0.5 * math.log(2))
     assert found.joint.dense().tolist() == [[0.5], [0.5]]
-    assert found.status is Status.SOLVED and found.gap == 0.0
+    assert found.status is Status.SOLVED
+    assert found.gap == 0.0
 
 
 def test_t2_the_linear_term_is_weighed_by_beta_not_by_alpha():
@@ -222,7 +223,8 @@ def test_t7_minimizers_at_gamma_0_may_differ_and_the_limit_does_not():
     weights = table([[0.05, 0.05], [0.7, 0.2]])
     start = DenseJoint(tuple(pdg.variables.values()), weights)
     one, two = solve(pdg, method="mirror"), solve(pdg, method="mirror", start=start)
-    assert one.value == pytest.approx(0, abs=1e-9) and two.value == pytest.approx(0, abs=1e-9)
+    assert one.value == pytest.approx(0, abs=1e-9)
+    assert two.value == pytest.approx(0, abs=1e-9)
     assert float((one.joint.dense() - two.joint.dense()).abs().max()) > 0.1
     for found in (one, two):
         assert torch.allclose(found.joint.conditional("B", "A"), pdg.arcs["p"].cpd, atol=1e-4)
@@ -263,14 +265,15 @@ def test_the_tree_and_the_dense_joint_agree_and_auto_takes_the_tree_where_it_mus
     for i in range(29):
         wide.add(f"p{i}", f"X{i + 1}", f"X{i}", cpd=table([[0.9, 0.1], [0.3, 0.7]]))
     found = solve(wide, 0.5)
-    assert found.method == "tree" and found.value == pytest.approx(-0.5 * math.log(2), abs=1e-9)
+    assert found.method == "tree"
+    assert found.value == pytest.approx(-0.5 * math.log(2), abs=1e-9)
     with pytest.raises(WidthError):
         solve(wide, 0.5, method="mirror")
 
 
 def test_structure_that_outweighs_belief_is_refused_by_name():
     pdg = two_cycle(alpha=1.0, beta=0.5)
-    with pytest.raises(NonConvexError, match="'p'|p, q") as caught:
+    with pytest.raises(NonConvexError, match="p, q") as caught:
         solve(pdg, 1.0)
     assert caught.value.arcs == ("p", "q")
 
@@ -278,7 +281,8 @@ def test_structure_that_outweighs_belief_is_refused_by_name():
 def test_a_solver_that_stops_early_says_so():
     pdg = draw(0)
     found = solve(pdg, 0.1, method="mirror", max_iter=1)
-    assert found.status is Status.MAX_ITERATIONS and "max_iter" in found.advice
+    assert found.status is Status.MAX_ITERATIONS
+    assert "max_iter" in found.advice
     assert found.value - solve(pdg, 0.1).value <= found.gap + 1e-9
     with pytest.raises(NotConvergedError):
         solve(pdg, 0.1, method="mirror", max_iter=1, throw=True)

@@ -20,7 +20,8 @@ class InconsistencySolution(Solution):
 
     Attributes:
         joint: μ over all variables of the graph as attended, or ``None`` if the value is +∞.
-        method: "mirror", "cone", "tree", "cccp" or "zero_plus".
+        method: "mirror", "interior", "cone", "tree", "cccp" or "zero_plus"; joined by "+" if parts
+            of the graph were solved by several.
         conflicts: names of the arcs that contradict each other when the value is +∞.
     """
 

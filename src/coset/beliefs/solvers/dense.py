@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from coset.beliefs.errors import NonConvexError
 from coset.beliefs.solvers.cccp import solve_cccp
 from coset.beliefs.solvers.cells import entropic_scopes
 from coset.beliefs.solvers.cone import solve_cone
@@ -16,7 +15,7 @@ from coset.beliefs.solvers.linear import solve_linear
 from coset.beliefs.solvers.mirror import solve_mirror
 from coset.beliefs.solvers.problem import DenseProblem, elements
 from coset.beliefs.solvers.result import DenseResult, impossible
-from coset.beliefs.solvers.settled import settled
+from coset.beliefs.solvers.settled import require_convex, settled
 
 __all__ = ["METHODS", "solve_dense"]
 
@@ -61,12 +60,8 @@ def _solve(
 ) -> tuple[str, DenseResult]:
     if problem.conflicts:
         return "mirror", impossible(problem)
-    if problem.concave and method != "cccp":
-        raise NonConvexError(
-            f"the score is convex if γα ≤ β on every arc; {', '.join(problem.concave)} "
-            f'have γα > β: lower gamma, or use method="cccp" for a local minimum',
-            problem.concave,
-        )
+    if method != "cccp":
+        require_convex(problem)
     if problem.concave:
 
         def solve_convex(tangent: DenseProblem) -> DenseResult:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from coset.beliefs.errors import NonConvexError
 from coset.beliefs.solvers.hard_chain import Stage
 from coset.beliefs.solvers.problem import DenseProblem, Term
 
-__all__ = ["settled"]
+__all__ = ["require_convex", "settled"]
 
 
 def _scope(table: Tensor, ndim: int) -> set[int]:
@@ -82,6 +83,20 @@ def settled(problem: DenseProblem) -> DenseProblem:
     if problem.allowed is not None and cost is not problem.cost:
         cost = cost.masked_fill(~problem.allowed, 0.0)
     return replace(problem, cost=cost, terms=tuple(_merged(terms)))
+
+
+def require_convex(problem: DenseProblem) -> None:
+    """Raise if the score is not convex.
+
+    Raises:
+        NonConvexError: with the names of the arcs with γα > β.
+    """
+    if problem.concave:
+        raise NonConvexError(
+            f"the score is convex if γα ≤ β on every arc; {', '.join(problem.concave)} "
+            f'have γα > β: lower gamma, or use method="cccp" for a local minimum',
+            problem.concave,
+        )
 
 
 def _merged(terms: list[Term]) -> list[Term]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,9 +72,11 @@ def solve(
         gamma: γ ≥ 0 in nats, or "0+": among the minimizers for γ = 0 the one that is the limit
             of those for γ → 0.
         attention: factors of the confidences; see `Attention`.
-        method: "mirror" (accelerated mirror descent), "cone" (interior point; needs the extra
-            `convex`), "tree" (junction tree, no dense joint), "cccp" (a local minimum where the
-            score is not convex), "zero_plus", or "auto": which of the first three is fast.
+        method: "mirror" (accelerated mirror descent), "interior" (Newton steps in the marginals),
+            "cone" (Clarabel; needs the extra `convex`), "tree" (junction tree, no dense joint),
+            "cccp" (a local minimum where the score is not convex), "zero_plus" (what γ = "0+"
+            means), or "auto": descent for as long as interior points would take, then these; and
+            the tree where the dense joint would be too large.
         tol: the gap at which to stop, > 0.
         max_iter: the most iterations.
         start: a joint to begin from; only iterative methods use it.
@@ -95,6 +98,9 @@ def solve(
         UnavailableError: if the cone solver is needed and not installed.
         NotConvergedError: with `throw`, if the gap was not reached.
 
+    Warns:
+        RuntimeWarning: if "cccp" was needed: its gap is unknown (``None``).
+
     Complexity: dense methods take O(arcs · worlds) an iteration, over the worlds of the largest
         part that its observed variables leave connected.
 
@@ -113,6 +119,13 @@ def solve(
         attended = attend(pdg, attention)
         parts = [_solve_part(part, options) for part in independent_parts(attended)]
         solution = _joined(attended, parts, options)
+    if "cccp" in solution.method:
+        warnings.warn(
+            "the score is not convex, and the value is that of a local minimum: solve from other "
+            "starts and keep the least",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     if throw:
         return solution.throw(DomainError) if solution.conflicts else solution.throw()
     return solution

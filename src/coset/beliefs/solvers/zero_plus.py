@@ -14,6 +14,7 @@ from coset.beliefs.solvers.interior import Interior
 from coset.beliefs.solvers.primal_dual import result_of
 from coset.beliefs.solvers.problem import DenseProblem, Term, elements
 from coset.beliefs.solvers.result import DenseResult, impossible, stacked
+from coset.beliefs.solvers.settled import require_convex, settled
 
 __all__ = ["solve_zero_plus"]
 
@@ -41,6 +42,9 @@ def solve_zero_plus(
     Returns:
         The value at γ = 0, the joint, and the gap of that value.
 
+    Raises:
+        NonConvexError: if β < 0 on an arc, or β = 0 and α > 0.
+
     Claims: beliefs.C2, beliefs.C3.
     """
     pairs = zip(elements(problem), elements(structure), strict=True)
@@ -50,20 +54,22 @@ def solve_zero_plus(
 def _solve_one(
     problem: DenseProblem, structure: DenseProblem, tol: float, max_iter: int
 ) -> DenseResult:
+    simple = settled(problem)
+    require_convex(simple)
     worlds, start = possible_worlds(problem)
     if not len(worlds):
         return impossible(problem)
-    first = Interior(problem, worlds, start)
+    first = Interior(simple, worlds, start)
     iterations = first.run(min(tol, FIRST_TOLERANCE), max_iter)
     # Strict complementarity: a world has weight or a multiplier, the other is near 0
     weighty = first.point.joint * len(worlds) > first.point.z / first.scale
     joint = first.point.joint[weighty] / first.point.joint[weighty].sum()
-    second = Interior(
-        _tie_break(problem, structure, worlds[weighty], joint), worlds[weighty], joint
-    )
+    tie_break = _tie_break(problem, structure, worlds[weighty], joint)
+    require_convex(tie_break)
+    second = Interior(tie_break, worlds[weighty], joint)
     iterations += second.run(tol, max_iter)
     return result_of(
-        problem,
+        simple,
         second.log_joint(),
         first.log_conditionals(),
         first.multipliers(),
@@ -90,7 +96,7 @@ def _tie_break(
         alpha = structural.linear - structural.weight
         if not observational.targets:
             continue
-        if observational.name not in hard and observational.weight == 0:
+        if observational.name not in hard and observational.linear == 0:
             terms.append(replace(observational, weight=-alpha))
             continue
         log_conditional = _log_conditional(observational, nu)
