@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from coset.beliefs.errors import NonConvexError, NotNormalizedError, WidthError
 from coset.beliefs.joint import DenseJoint
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.random_graphs import random_graph
+from coset.beliefs.solution import InconsistencySolution
 from coset.beliefs.solvers.solve import solve
 from coset.core.errors import DomainError, NotConvergedError
 from coset.core.results import Status
@@ -319,3 +322,20 @@ def test_gradients_do_not_pass_through_solve():
     pdg.add("p", "A", cpd=table([0.3, 0.7]), learnable=True)
     pdg.add("q", "A", cpd=table([0.6, 0.4]))
     assert not solve(pdg).joint.dense().requires_grad
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+def test_certificates_of_all_parts_verify_after_a_round_trip(method, gamma):
+    pdg = two_cycle()
+    pdg.variable("idle", 3)
+    pdg.variable("C", 2)
+    pdg.add("c", "C", cpd=table([0.9, 0.1]))
+    pdg.add("d", "C", cpd=table([0.2, 0.8]))
+    found = solve(pdg, gamma, method=method)
+    again = InconsistencySolution.from_json(json.loads(json.dumps(found.to_json())))
+    assert again.certificate.verify()
+    assert len(again.certificate.parts) == 2
+    part = again.certificate.parts[0]
+    assert not replace(part, value=part.value - 1e-3).verify()
+    assert not replace(part, gap=-1e-3).verify()

@@ -16,7 +16,7 @@ from coset.beliefs.solvers.score import gap_of, gradient_of, score_of
 from coset.beliefs.solvers.settled import settled
 from coset.core.results import Certificate
 
-__all__ = ["InconsistencyCertificate", "certify"]
+__all__ = ["InconsistencyCertificate", "PartsCertificate", "certify"]
 
 # Larger joints are not stored in results.
 MAX_WORLDS = 1_000_000
@@ -87,12 +87,35 @@ class InconsistencyCertificate(Certificate):
         how = "the smallest linear cost of a world"
         if self.problem.gamma:
             how = "a sum over worlds of exp(−cost/γ)"
+        names = ", ".join(v.name for v in self.problem.variables) or "observed variables"
         return (
-            f"a joint of {', '.join(v.name for v in self.problem.variables)} has the score "
+            f"a joint of {names} has the score "
             f"{self.value:.12g} nats, and no joint has less than "
             f"{self.value - self.gap:.12g}: with the conditionals held fixed the score is at least "
             f"linear, and {how} bounds it"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class PartsCertificate(Certificate):
+    """Certificates of the parts of a graph, whose values and gaps add.
+
+    Attributes:
+        parts: one for each part that its observed variables leave connected.
+        constant: −γ Σ log card over variables that no arc touches.
+    """
+
+    parts: tuple[Certificate, ...]
+    constant: float = 0.0
+
+    def verify(self) -> bool:
+        """Check every part."""
+        return all(part.verify() for part in self.parts)
+
+    def explain(self) -> str:
+        """Say what is proved of each part."""
+        idle = f"variables that no belief touches add {self.constant:.12g} nats"
+        return "; ".join([part.explain() for part in self.parts] + [idle] * (self.constant != 0))
 
 
 def certify(problem: DenseProblem, result: DenseResult) -> InconsistencyCertificate | None:

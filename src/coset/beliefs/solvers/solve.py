@@ -16,7 +16,7 @@ from coset.beliefs.joint import DenseJoint, Joint, ProductJoint
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solution import InconsistencySolution
-from coset.beliefs.solvers.certificate import certify
+from coset.beliefs.solvers.certificate import PartsCertificate, certify
 from coset.beliefs.solvers.components import idle_variables, independent_parts
 from coset.beliefs.solvers.conflicts import conflicting_arcs
 from coset.beliefs.solvers.dense import METHODS, solve_dense
@@ -208,25 +208,32 @@ def _contradiction(conflicts: tuple[str, ...]) -> _Part:
 
 def _joined(attended: PDG, parts: Sequence[_Part], options: _Options) -> InconsistencySolution:
     idle = idle_variables(attended)
-    value = torch.tensor(-options.gamma * sum(math.log(v.card) for v in idle), dtype=torch.float64)
+    constant = -options.gamma * sum(math.log(v.card) for v in idle)
+    value = torch.tensor(constant, dtype=torch.float64)
     gap = torch.zeros((), dtype=torch.float64)
     for part in parts:
         value, gap = value + part.value, gap + part.gap
     conflicts = tuple(dict.fromkeys(name for part in parts for name in part.conflicts))
     possible = not (value == math.inf).all()
     status, advice = _status(parts, conflicts, options)
-    certificates = [part.certificate for part in parts if part.certificate is not None]
     return InconsistencySolution(
         value=value if value.ndim else float(value),
         status=status,
         advice=advice,
         error_bound=None if bool(gap.isnan().any()) else max(float(gap.max()), 0.0),
-        certificate=certificates[0] if len(parts) == len(certificates) == 1 else None,
+        certificate=_proof(parts, constant),
         iterations=sum(part.iterations for part in parts),
         joint=_product(attended, parts, idle) if possible else None,
         method="+".join(sorted({part.method for part in parts} - {""})),
         conflicts=conflicts,
     )
+
+
+def _proof(parts: Sequence[_Part], constant: float) -> Certificate | None:
+    proofs = tuple(part.certificate for part in parts if part.certificate is not None)
+    if len(proofs) < len(parts):
+        return None
+    return proofs[0] if len(proofs) == 1 and not constant else PartsCertificate(proofs, constant)
 
 
 def _status(
