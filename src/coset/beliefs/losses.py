@@ -47,7 +47,7 @@ def surprisal_graph(joint: Tensor, value: int) -> PDG:
     Example:
         >>> import torch
         >>> import coset.beliefs as beliefs
-        >>> graph = surprisal_graph(torch.tensor([[0.1, 0.15], [0.5, 0.25]]).double(), 0)
+        >>> graph = surprisal_graph(torch.tensor([[0.1, 0.15], [0.5, 0.25]], dtype=torch.float64), 0)
         >>> round(beliefs.solve(graph).value, 4)  # log 4
         1.3863
 

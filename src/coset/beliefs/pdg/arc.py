@@ -42,6 +42,7 @@ class Arc:
         DtypeError: if `cpd` is not a tensor and cannot be called.
 
     Example:
+        >>> import torch
         >>> rain = Arc("rain", (), ("weather",), torch.tensor([0.7, 0.3], dtype=torch.float64))
         >>> rain.probabilities().tolist()
         [0.7, 0.3]

@@ -44,7 +44,7 @@ class PDG:
         >>> arc = pdg.add("radio", "rain", cpd=[0.2, 0.8])
         >>> arc = pdg.add("window", "rain", cpd=[0.9, 0.1])
         >>> round(beliefs.solve(pdg).value, 4)
-        0.6929
+        0.6931
 
     Claims: beliefs.C1.
     """

@@ -45,8 +45,9 @@ def independent_parts(pdg: PDG) -> list[PDG]:
     Complexity: linear in the sum of the arcs' numbers of variables, up to logarithms.
 
     Example:
+        >>> import torch
         >>> pdg = PDG({"class": 2, "x": 2, "y": 2})
-        >>> table = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
+        >>> table = [[0.9, 0.1], [0.2, 0.8]]
         >>> arcs = [pdg.add(f"p{v}", v, "class", cpd=table) for v in ("x", "y")]
         >>> len(independent_parts(pdg)), len(independent_parts(pdg.condition({"class": 1})))
         (1, 2)

@@ -55,10 +55,12 @@ def convexity_probe(
     Claims: beliefs.C14.
 
     Example:
+        >>> import torch
+        >>> import torch
         >>> def build(table):
         ...     pdg = PDG({"A": 2, "B": 2})
         ...     one = pdg.add("p", "B", "A", cpd=table)
-        ...     two = pdg.add("r", "A", "B", cpd=torch.tensor([[0.0, 1.0], [1.0, 0.0]]).double())
+        ...     two = pdg.add("r", "A", "B", cpd=[[0.0, 1.0], [1.0, 0.0]])
         ...     return pdg
         >>> left = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
         >>> right = torch.tensor([[0.0, 1.0], [0.5, 0.5]], dtype=torch.float64)

@@ -106,11 +106,11 @@ def solve(
 
     Example:
         >>> pdg = PDG({"rain": ["no", "yes"]})
-        >>> arc = pdg.add("radio", "rain", cpd=torch.tensor([0.2, 0.8]))
-        >>> arc = pdg.add("window", "rain", cpd=torch.tensor([0.9, 0.1]))
+        >>> arc = pdg.add("radio", "rain", cpd=[0.2, 0.8])
+        >>> arc = pdg.add("window", "rain", cpd=[0.9, 0.1])
         >>> solution = solve(pdg)
         >>> round(solution.value, 4), solution.joint.marginal("rain").numpy().round(2)
-        (0.6929, array([0.6, 0.4]))
+        (0.6931, array([0.6, 0.4]))
 
     Claims: beliefs.C1, beliefs.C2, beliefs.C3.
     """
