@@ -96,6 +96,9 @@ def _solve_automatically(
     left = ~(found.gap <= tol).reshape(-1)
     if found.converged or not budget:
         return "mirror", found
+    if not found.gap.ndim:
+        finished = solve_interior(problem, tol=tol, max_iter=max_iter)
+        return "interior", finished if float(finished.gap) <= float(found.gap) else found
     parts = [p for p, late in zip(elements(problem), left.tolist(), strict=True) if late]
     results = [solve_interior(part, tol=tol, max_iter=max_iter) for part in parts]
     return "interior", _replaced(found, left, results)
@@ -103,8 +106,6 @@ def _solve_automatically(
 
 def _replaced(found: DenseResult, left: Tensor, results: list[DenseResult]) -> DenseResult:
     """Put results in the places of a batch that are `left`, where their gap is smaller."""
-    if found.gap.ndim == 0:
-        return results[0] if float(results[0].gap) <= float(found.gap) else found
     value, gap = found.value.flatten().clone(), found.gap.flatten().clone()
     log_joint = found.log_joint.flatten(0, found.gap.ndim - 1).clone()
     for place, result in zip(left.nonzero().flatten().tolist(), results, strict=True):
