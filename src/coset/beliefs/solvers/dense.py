@@ -98,7 +98,8 @@ def _solve_automatically(
         return "mirror", found
     if not found.gap.ndim:
         finished = solve_interior(problem, tol=tol, max_iter=max_iter)
-        return "interior", finished if float(finished.gap) <= float(found.gap) else found
+        better = float(finished.gap) <= float(found.gap)
+        return ("interior", finished) if better else ("mirror", found)
     parts = [p for p, late in zip(elements(problem), left.tolist(), strict=True) if late]
     results = [solve_interior(part, tol=tol, max_iter=max_iter) for part in parts]
     return "interior", _replaced(found, left, results)
