@@ -20,7 +20,7 @@ from coset.beliefs.solvers.settled import require_convex, settled
 __all__ = ["METHODS", "solve_dense"]
 
 # Steps that the interior point method takes, more or less, and what it is not used beyond.
-INTERIOR_STEPS = 20
+INTERIOR_STEPS = 12
 MOST_PAIRS, MOST_CELLS = 2**27, 2**11
 LEAST_BUDGET = 100
 
