@@ -192,7 +192,7 @@ def _trained(training: str) -> Callable[[dict[str, Any]], bool]:
     experiment="beliefs.adversarial",
     mutants={
         "robust accuracy as without training": changed_rows(
-            _trained("adversarial"), robust_accuracy=0.25
+            _trained("adversarial"), robust_accuracy=0.15
         ),
         "clean accuracy is lost": changed_rows(_trained("adversarial"), clean_accuracy=0.85),
     },

@@ -50,12 +50,12 @@ class GANConfig:
 
     seed: int = 0
     num_modes: int = 8
-    num_rounds: int = 5000
+    num_rounds: int = 2500
     batch_size: int = 128
     discriminator_steps: int = 1
-    generator_rate: float = 0.05
+    generator_rate: float = 0.1
     discriminator_rate: float = 0.05
-    hidden: int = 128
+    hidden: int = 64
     noise_size: int = 8
 
 
