@@ -17,6 +17,8 @@ _SMALL = 2**16
 _ENTRIES_A_TRIAL = 2000
 _MAX_TRIALS = 40
 _NOISE = 0.3
+# No order of elimination is better than another by so much.
+_HOPELESS = 1024
 
 Cost = Callable[[list[set[int]], Sequence[float], int], float]
 Neighbors = list[set[int]]
@@ -57,18 +59,18 @@ def eliminate(
     scopes: Iterable[Sequence[int]],
     cost: Cost = _fill,
     limit: float = math.inf,
-) -> tuple[Clusters, int] | None:
+) -> tuple[Clusters, int]:
     """Sum out variables greedily, the one of the least cost first.
 
     Args:
         cards: the number of values of each variable.
         scopes: sets of variables that must come to lie in one table.
         cost: of a variable with its neighbors.
-        limit: give up where the tables have more entries.
+        limit: stop where the tables have more entries.
 
     Returns:
         For each variable in the order of elimination, it and its neighbors at that time; and the
-        entries of all these tables. ``None`` if there are more than `limit`.
+        entries of all these tables. If these are more than `limit`, variables are missing.
 
     Complexity: O(n d log n) set operations for n variables with d neighbors.
     """
@@ -94,7 +96,7 @@ def eliminate(
         order.append((v, left))
         entries += cards[v] * math.prod(cards[u] for u in left)
         if entries > limit:
-            return None
+            break
         for u in _connect(neighbors, v, left):
             costs[u] = cost(neighbors, sizes, u)
             heapq.heappush(heap, (costs[u], sizes[u], u))
@@ -115,7 +117,9 @@ def _connect(neighbors: Neighbors, v: int, around: tuple[int, ...]) -> set[int]:
     return changed
 
 
-def best_clusters(cards: Sequence[int], scopes: Sequence[Sequence[int]]) -> Clusters:
+def best_clusters(
+    cards: Sequence[int], scopes: Sequence[Sequence[int]], max_entries: int
+) -> tuple[Clusters, int]:
     """Return the elimination with the fewest entries among those by several costs.
 
     The costs are the number of missing edges (min-fill), the same weighted by numbers of values,
@@ -125,24 +129,24 @@ def best_clusters(cards: Sequence[int], scopes: Sequence[Sequence[int]]) -> Clus
     Args:
         cards: the number of values of each variable.
         scopes: sets of variables that must come to lie in one table.
+        max_entries: of interest; where the first order has many times more, it is the only one,
+            and stops there.
 
     Returns:
         As `eliminate`.
     """
-    found = eliminate(cards, scopes)
-    assert found is not None  # there was no limit
-    best, entries = found
-    if entries <= max(_SMALL, 8 * sum(cards)):
-        return best
+    best, entries = eliminate(cards, scopes, limit=_HOPELESS * max_entries)
+    if not max(_SMALL, 8 * sum(cards)) < entries <= _HOPELESS * max_entries:
+        return best, entries
     source = random.Random(0)
     costs = list(_COSTS[1:])
     trials = min(_MAX_TRIALS, entries // (_ENTRIES_A_TRIAL * len(cards)))
     costs += [_noisy(_COSTS[i % len(_COSTS)], source) for i in range(trials)]
     for cost in costs:
-        other = eliminate(cards, scopes, cost, entries)
-        if other is not None:
-            best, entries = other
-    return best
+        order, fewer = eliminate(cards, scopes, cost, entries)
+        if fewer < entries:
+            best, entries = order, fewer
+    return best, entries
 
 
 def _noisy(cost: Cost, source: random.Random) -> Cost:

@@ -109,17 +109,20 @@ class TreePlan:
             The plan.
 
         Raises:
-            WidthError: if they take more.
+            WidthError: if they take more; width and bytes are those of the best order found, or
+                what a hopeless one has come to.
         """
-        clusters, parents = _merge(best_clusters(cards, scopes))
-        entries = sum(math.prod(cards[v] for v in c) for c in clusters)
-        if 8 * entries * copies > max_bytes:
-            width = max(map(len, clusters)) - 1
-            size = rounded_count(8 * entries * copies)
+        max_entries = max_bytes // (8 * copies)
+        order, entries = best_clusters(cards, scopes, max_entries)
+        width = max((len(around) for _, around in order), default=0)
+        if len(order) == len(cards):
+            clusters, parents = _merge(order)
+            entries = sum(math.prod(cards[v] for v in c) for c in clusters)
+        if entries > max_entries:
             raise WidthError(
                 f"the junction tree has width {width} (clusters of up to {width + 1} variables); "
-                f"its tables need {size} bytes, and max_bytes allows {max_bytes:.3g}; observe "
-                f"more, leave arcs out, or raise max_bytes",
+                f"its tables need {rounded_count(8 * entries * copies)} bytes, and max_bytes "
+                f"allows {max_bytes:.3g}; observe more, leave arcs out, or raise max_bytes",
                 width,
                 8 * entries * copies,
             )
