@@ -79,7 +79,9 @@ def test_messages_settle_on_a_grid_and_are_exact_on_trees(tmp_path):
 
 
 def test_both_trainings_of_digits_are_paired(tmp_path):
-    small = AdversarialConfig(num_train=320, num_epochs=3, attack_steps=1, patch_rate=0.7)
+    small = AdversarialConfig(
+        num_train=320, num_epochs=8, batch_size=32, attack_steps=1, patch_rate=0.7
+    )
     rows = []
     for training in ("plain", "adversarial"):
         config = replace(small, training=training)
