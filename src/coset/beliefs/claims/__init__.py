@@ -5,6 +5,7 @@ from __future__ import annotations
 from coset.beliefs.claims import (
     closed_forms,
     convexity,
+    descent,
     games,
     gflow,
     gflow_study,
@@ -22,6 +23,7 @@ from coset.beliefs.claims import (
 __all__ = [
     "closed_forms",
     "convexity",
+    "descent",
     "games",
     "gflow",
     "gflow_study",

@@ -21,6 +21,12 @@ from coset.beliefs.figures.identities import (
     divergence_map,
     identity_errors,
 )
+from coset.beliefs.figures.instances import (
+    adversarial_bars,
+    bp_residuals,
+    em_staircase,
+    gan_ring_samples,
+)
 from coset.beliefs.figures.trace import (
     parameter_paths,
     resolution_trace,
@@ -30,8 +36,12 @@ from coset.beliefs.figures.tree import (
 )
 
 __all__ = [
+    "adversarial_bars",
     "blame_hypergraph",
+    "bp_residuals",
     "divergence_map",
+    "em_staircase",
+    "gan_ring_samples",
     "hypergrid_curves",
     "hypergrid_maps",
     "identity_errors",
