@@ -9,8 +9,8 @@ import torch
 
 from coset.beliefs.classics.expected_utility import soft_regret
 from coset.beliefs.classics.softmax_attention import softmax_attention
-from coset.beliefs.foci.attention_layer import attention_graph, attention_layer
-from coset.beliefs.foci.decision import action_values, decision, decision_graph
+from coset.beliefs.foci.expected_utility import action_values, decision, decision_graph
+from coset.beliefs.foci.softmax_attention import attention_graph, attention_layer
 from coset.beliefs.pdg.random_graphs import random_table
 from coset.beliefs.resolve.lir import lir
 from coset.core.errors import DomainError, ShapeError

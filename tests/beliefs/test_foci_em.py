@@ -14,7 +14,7 @@ from coset.beliefs.classics.em import (
     latent_class_em,
     latent_class_log_likelihood,
 )
-from coset.beliefs.foci.em import (
+from coset.beliefs.foci.expectation_maximization import (
     GaussianComponents,
     em,
     em_graph,

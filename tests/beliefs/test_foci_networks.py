@@ -17,10 +17,10 @@ from coset.beliefs.classics.adversarial import (
 )
 from coset.beliefs.classics.gan import best_discriminator, gan_value, jensen_shannon
 from coset.beliefs.classics.variational import negative_elbo
-from coset.beliefs.foci.adversarial import AttackedExamples, adversarial, adversarial_graph
-from coset.beliefs.foci.gan import gan, gan_graph, gan_samples_graph
+from coset.beliefs.foci.adversarial_networks import gan, gan_graph, gan_samples_graph
+from coset.beliefs.foci.adversarial_training import AttackedExamples, adversarial, adversarial_graph
+from coset.beliefs.foci.autoencoder import vae, vae_examples_graph
 from coset.beliefs.foci.likelihood import add_likelihood
-from coset.beliefs.foci.vae import vae, vae_examples_graph
 from coset.beliefs.losses import variational_graph
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.random_graphs import random_table

@@ -9,7 +9,7 @@ import torch
 
 from coset.beliefs.attention import Attention
 from coset.beliefs.claims.resolution import worked_graph
-from coset.beliefs.foci.attention_study import hub, partial, uniform
+from coset.beliefs.foci.attended_arcs import hub, partial, uniform
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
 from coset.beliefs.resolve.focus import Focus

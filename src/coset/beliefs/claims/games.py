@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from coset.beliefs.attention import Attention
 from coset.beliefs.classics.adversarial import gradient_attack, gradient_patch
 from coset.beliefs.classics.gan import best_discriminator, gan_value, jensen_shannon
-from coset.beliefs.foci.adversarial import AttackedExamples, adversarial, adversarial_graph
-from coset.beliefs.foci.gan import gan, gan_graph
+from coset.beliefs.foci.adversarial_networks import gan, gan_graph
+from coset.beliefs.foci.adversarial_training import AttackedExamples, adversarial, adversarial_graph
 from coset.beliefs.pdg.random_graphs import random_table
 from coset.beliefs.resolve.lir import lir
 from coset.beliefs.solvers.solve import solve

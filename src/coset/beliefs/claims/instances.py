@@ -11,8 +11,8 @@ from torch import Tensor
 
 from coset.beliefs.classics.em import latent_class_em, latent_class_log_likelihood
 from coset.beliefs.classics.variational import negative_elbo
-from coset.beliefs.foci.em import em, latent_class_graph
-from coset.beliefs.foci.vae import vae
+from coset.beliefs.foci.autoencoder import vae
+from coset.beliefs.foci.expectation_maximization import em, latent_class_graph
 from coset.beliefs.losses import variational_graph
 from coset.beliefs.pdg.random_graphs import random_table
 from coset.beliefs.resolve.focus import Focus

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from coset.beliefs.attention import Attention
-from coset.beliefs.foci.attention_study import partial, uniform
+from coset.beliefs.foci.attended_arcs import partial, uniform
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
 from coset.beliefs.resolve.focus import Focus, Refocus

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from coset.beliefs.foci.adversarial import AttackedExamples, adversarial, adversarial_graph
+from coset.beliefs.foci.adversarial_training import AttackedExamples, adversarial, adversarial_graph
 from coset.beliefs.resolve.lir import lir
 from coset.core.errors import ConfigError
 from coset.lab.context import RunContext

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from coset.beliefs.experiments.unconverged import AdamRecipe
-from coset.beliefs.foci.attention_study import hub, partial, uniform
+from coset.beliefs.foci.attended_arcs import hub, partial, uniform
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.focus import Foci, Focus, Refocus, foci_of
 from coset.beliefs.resolve.lir import lir

@@ -14,7 +14,12 @@ from coset.beliefs.classics.em import (
     latent_class_em,
     latent_class_log_likelihood,
 )
-from coset.beliefs.foci.em import GaussianComponents, em, latent_class_graph, mixture_graph
+from coset.beliefs.foci.expectation_maximization import (
+    GaussianComponents,
+    em,
+    latent_class_graph,
+    mixture_graph,
+)
 from coset.beliefs.pdg.random_graphs import random_table
 from coset.beliefs.resolve.lir import lir
 from coset.core.errors import ConfigError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from coset.beliefs.foci.gan import gan, gan_samples_graph
+from coset.beliefs.foci.adversarial_networks import gan, gan_samples_graph
 from coset.beliefs.resolve.lir import lir
 from coset.core.errors import ConfigError
 from coset.lab.context import RunContext
