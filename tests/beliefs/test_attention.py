@@ -9,7 +9,7 @@ import torch
 
 from coset.beliefs.attention import Attention, attend
 from coset.beliefs.pdg.graph import PDG
-from coset.core.errors import DomainError, UnknownNameError
+from coset.core.errors import DomainError, DtypeError, UnknownNameError
 
 HALF = torch.tensor([0.5, 0.5], dtype=torch.float64)
 
@@ -55,3 +55,13 @@ def test_unknown_arcs_and_infinite_factors_are_refused():
     for factor in (math.inf, math.nan):
         with pytest.raises(DomainError, match="finite"):
             Attention({"a": factor})
+
+
+def test_one_name_is_no_list_of_letters():
+    assert Attention.only("radio").beta == {"radio": 1.0}
+
+
+@pytest.mark.parametrize("given", [0.5, ["a"], {"a": "x"}, {"a": None}])
+def test_factors_are_numbers_by_name(given):
+    with pytest.raises(DtypeError, match="factors"):
+        Attention(given)

@@ -54,3 +54,11 @@ def test_scopes_and_exponents_must_fit():
         from_factor_graph({"A": 2}, {"f": (("A",), torch.ones(2))}, {"g": 2.0})
     with pytest.raises(DomainError, match="there is a factor"):
         from_factor_graph({"A": 2}, {})
+
+
+def test_lists_whole_numbers_and_single_names_are_taken():
+    pdg, log_scale = from_factor_graph({"AB": 2}, {"f": ("AB", [1, 3])})
+    assert pdg.arcs["f"].probabilities().tolist() == [0.25, 0.75]
+    assert log_scale.item() == pytest.approx(math.log(4), rel=1e-15)
+    with pytest.raises(ShapeError, match="an axis for each"):
+        from_factor_graph({"A": 2, "B": 2}, {"f": (("A", "B"), [1.0, 3.0])})

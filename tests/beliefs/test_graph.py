@@ -54,8 +54,82 @@ def test_a_variable_needs_a_name_and_distinct_values(name, values):
 
 
 def test_a_count_is_a_count():
-    with pytest.raises(DtypeError, match="a name and a count"):
+    assert PDG({"A": np.int64(2)}).variables["A"] == Variable("A", 2)
+    with pytest.raises(DtypeError, match="a whole number of values"):
         Variable("A", 2.0)
+    for values in (2.5, None, True, "yes", [0, 1]):
+        with pytest.raises(DtypeError, match="a whole number of values or a list of their names"):
+            PDG({"A": values})
+    with pytest.raises(DtypeError, match="`Variable` objects; given 'A'"):
+        PDG(["A", "B"])
+
+
+def test_names_and_confidences_are_what_they_must_be():
+    pdg = PDG({"A": 2})
+    for name, target in ((1, "A"), ("p", 3), ("p", [0])):
+        with pytest.raises(DtypeError, match="text"):
+            pdg.add(name, target, cpd=[0.5, 0.5])
+    with pytest.raises(DomainError, match="needs a name"):
+        pdg.add("", "A", cpd=[0.5, 0.5])
+    for beta in ("2", None, table([1.0, 2.0])):
+        with pytest.raises(DtypeError, match="confidences are numbers; 'p'"):
+            pdg.add("p", "A", cpd=[0.5, 0.5], beta=beta)
+    assert type(pdg.add("p", "A", cpd=[0.5, 0.5], beta=table(2.0)).beta) is float
+    assert repr(pdg.arcs["p"]) == "Arc(p: p(A), alpha=1, beta=2)"
+
+
+@pytest.mark.filterwarnings("error")
+def test_arrays_of_any_layout_are_copied():
+    numbers = np.array([0.2, 0.8])
+    frozen = numbers.copy()
+    frozen.flags.writeable = False
+    for array in (
+        numbers[::-1][::-1],
+        frozen,
+        numbers.astype(">f8"),
+        np.ascontiguousarray(numbers),
+    ):
+        assert PDG({"A": 2}).add("p", "A", cpd=array).probabilities().tolist() == [0.2, 0.8]
+    arc = PDG({"A": 2}).add("p", "A", cpd=numbers)
+    numbers[:] = 7.0
+    assert arc.probabilities().tolist() == [0.2, 0.8]
+    with pytest.raises(DtypeError, match="requires grad"):
+        PDG({"A": 2}).add("p", "A", cpd=[torch.tensor(0.5, requires_grad=True)] * 2)
+
+
+def test_learnable_numbers_are_checked_before_they_become_logits():
+    pdg = PDG({"A": 2})
+    with pytest.raises(NotNormalizedError, match="sums to 4"):
+        pdg.add("p", "A", cpd=[3.0, 1.0], learnable=True)
+    with pytest.raises(DomainError, match="'p': a learnable table starts from probabilities > 0"):
+        pdg.add("p", "A", cpd=[1.0, 0.0], learnable=True)
+
+
+def test_tables_of_functions_and_empty_batches_are_checked():
+    pdg = PDG({"A": 2})
+    pdg.add("p", "A", cpd=lambda: [0.5, 0.5])
+    with pytest.raises(DtypeError, match="floating tensor; given list"):
+        pdg.batch_shape()
+    with pytest.raises(ShapeError, match="an empty batch"):
+        pdg.add("q", "A", cpd=torch.zeros(0, 2))
+
+
+def test_what_is_observed_twice_is_observed_once():
+    pdg = small()
+    arc = pdg.observe("A", np.int64(1))
+    assert arc.name == "A=1"
+    assert pdg.observe("A", 1) is arc
+    assert len(pdg.condition({"A": 1}).arcs) == len(pdg.arcs)
+    pdg.add("B=2", "B", cpd=[0.2, 0.3, 0.5])
+    with pytest.raises(DomainError, match="unique"):
+        pdg.observe("B", 2)
+
+
+def test_whole_costs_are_as_precise_as_others():
+    pdg = PDG({"A": 3})
+    arc = pdg.cost("toll", "A", np.array([0, 1, 2]))
+    assert arc.cpd.dtype == torch.float64
+    assert arc.probabilities()[1, 1].item() == pytest.approx(math.exp(-1), rel=1e-14)
 
 
 def test_a_variable_has_one_set_of_values():

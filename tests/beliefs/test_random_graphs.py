@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from coset.beliefs.pdg.random_graphs import random_graph, random_table
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, ShapeError
 
 
 def test_rows_are_positive_and_sum_to_one():
@@ -48,3 +48,9 @@ def test_the_generator_decides():
 def test_impossible_sizes_are_refused(given):
     with pytest.raises(DomainError, match="at most all 5 variables"):
         random_graph(5, 3, **given)
+
+
+@pytest.mark.parametrize(("shape", "num_targets"), [((0,), 1), ((3,), 0), ((3,), 2), ((), 1)])
+def test_tables_without_rows_are_refused(shape, num_targets):
+    with pytest.raises(ShapeError, match="a row spans"):
+        random_table(*shape, num_targets=num_targets)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import SupportsFloat
 
 from coset.beliefs.pdg.arc import Arc
 from coset.beliefs.pdg.graph import PDG
-from coset.core.errors import DomainError, UnknownNameError
+from coset.core.errors import DomainError, DtypeError, UnknownNameError
+from coset.core.foreign_files import show
 
 __all__ = ["Attention", "attend"]
 
@@ -29,6 +31,7 @@ class Attention:
 
     Raises:
         DomainError: if a factor is NaN or infinite.
+        DtypeError: if factors are no mapping, or a factor is no number.
 
     Example:
         >>> Attention.only(["radio"]).beta
@@ -40,7 +43,17 @@ class Attention:
     default: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, factor in [*self.beta.items(), *self.alpha.items(), ("default", self.default)]:
+        factors: list[tuple[str, float]] = [("default", self.default)]
+        for side in (self.beta, self.alpha):
+            if not isinstance(side, Mapping):
+                raise DtypeError(
+                    f"factors are given by name of the arc, as {{name: factor}}, or for all arcs "
+                    f"by `default`; given {show(side)}"
+                )
+            factors += side.items()
+        for name, factor in factors:
+            if not isinstance(factor, SupportsFloat):
+                raise DtypeError(f"factors of attention are numbers; {name!r} has {show(factor)}")
             if not math.isfinite(factor):
                 raise DomainError(f"factors of attention are finite; {name!r} has {factor}")
 
@@ -49,13 +62,13 @@ class Attention:
         """Attend to some arcs with factor 1 and to no other.
 
         Args:
-            arcs: names.
+            arcs: names, or one name.
             structure: whether their α counts too; else the factor of α is 0.
 
         Returns:
             The attention.
         """
-        chosen = dict.fromkeys(arcs, 1.0)
+        chosen = dict.fromkeys([arcs] if isinstance(arcs, str) else arcs, 1.0)
         return cls(chosen, dict.fromkeys(chosen, float(structure)), default=0.0)
 
     def weigh(self, arc: Arc) -> Arc:

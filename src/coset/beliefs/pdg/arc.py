@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from coset.beliefs.pdg.tables import check_log_table
+from coset.beliefs.pdg.tables import LogitTable, check_log_table
 from coset.core.errors import DomainError, DtypeError, ShapeError
+from coset.core.foreign_files import show
 
 __all__ = ["Arc", "Table"]
 
@@ -23,7 +24,7 @@ def _safe_log(table: Tensor) -> Tensor:
     return table.masked_fill(zero, 1.0).log().masked_fill(zero, -math.inf)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Arc:
     """A belief p(T | S) with confidence β in its numbers and α in its structure.
 
@@ -38,8 +39,10 @@ class Arc:
         parameters: tensors that gradients may move; a module's own are found.
 
     Raises:
-        DomainError: if targets are missing or repeat, or a confidence is NaN, or β = −∞.
-        DtypeError: if `cpd` is not a tensor and cannot be called.
+        DomainError: if targets are missing or repeat, the name is empty, or a confidence is NaN,
+            or β = −∞.
+        DtypeError: if `cpd` is not a tensor and cannot be called, the name is no text, or a
+            confidence no number.
 
     Example:
         >>> import torch
@@ -60,6 +63,19 @@ class Arc:
     parameters: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise DtypeError(f"the name of an arc is a text; given {show(self.name)}")
+        try:
+            for side in ("alpha", "beta"):
+                # Unlike `float`, the sum refuses texts.
+                object.__setattr__(self, side, math.fsum([getattr(self, side)]))
+        except (TypeError, ValueError, RuntimeError):
+            raise DtypeError(
+                f"confidences are numbers; {self.name!r} has alpha={show(self.alpha)}, "
+                f"beta={show(self.beta)}"
+            ) from None
+        if not self.name:
+            raise DomainError("an arc needs a name; given ''")
         names = (*self.sources, *self.targets)
         if not self.targets or len(set(names)) != len(names):
             raise DomainError(
@@ -88,6 +104,50 @@ class Arc:
         """Return the same belief with other confidences."""
         return replace(self, alpha=alpha, beta=beta)
 
+    def learnable(self) -> Arc:
+        """Return the same belief as a softmax of free logits that start at its numbers.
+
+        Raises:
+            DomainError: if they are no tensor, or one of them is not positive.
+        """
+        if not isinstance(self.cpd, Tensor):
+            raise DomainError(f"{self.name!r}: a module or function is learnable by its parameters")
+        probabilities = self.log_probabilities().exp() if self.is_log else self.cpd
+        try:
+            table = LogitTable(probabilities, len(self.targets))
+        except DomainError as error:
+            raise DomainError(f"{self.name!r}: {error}") from None
+        return replace(self, cpd=table, is_log=True, parameters=())
+
+    def table(self, cards: tuple[int, ...] | None = None) -> Tensor:
+        """Return the numbers of `cpd`, made now and checked for their type and axes alone.
+
+        Args:
+            cards: what the trailing sizes must be, (*sources, *targets), if known.
+
+        Returns:
+            (*batch, *sources, *targets).
+
+        Raises:
+            DtypeError: if the table is not floating.
+            ShapeError: if its trailing sizes are not `cards`, or a batch is empty.
+        """
+        table = self.cpd if isinstance(self.cpd, Tensor) else self.cpd()
+        if not isinstance(table, Tensor) or not table.is_floating_point():
+            given = table.dtype if isinstance(table, Tensor) else type(table).__name__
+            raise DtypeError(f"the cpd of {self.name!r} must be a floating tensor; given {given}")
+        axes = len(self.sources) + len(self.targets)
+        sizes = tuple(table.shape[table.ndim - axes :]) if table.ndim >= axes else None
+        unfit = sizes is None or (cards is not None and sizes != cards)
+        if unfit or 0 in table.shape[: table.ndim - axes]:
+            expected = cards if cards is not None else ("…",) * axes
+            raise ShapeError(
+                f"the cpd of {self.name!r} has one axis a source, then one a target "
+                f"({', '.join((*self.sources, *self.targets))}), of sizes {expected}; given "
+                f"{tuple(table.shape)}{'' if unfit else ', an empty batch'}"
+            )
+        return table
+
     def log_probabilities(self, cards: tuple[int, ...] | None = None) -> Tensor:
         """Return log p(t | s), evaluated now and checked.
 
@@ -103,19 +163,7 @@ class Arc:
             DomainError: if an entry is negative, NaN or infinite.
             NotNormalizedError: if a row does not sum to 1 (1e-9 in float64, else 1e-5).
         """
-        table = self.cpd if isinstance(self.cpd, Tensor) else self.cpd()
-        if not isinstance(table, Tensor) or not table.is_floating_point():
-            given = table.dtype if isinstance(table, Tensor) else type(table).__name__
-            raise DtypeError(f"the cpd of {self.name!r} must be a floating tensor; given {given}")
-        axes = len(self.sources) + len(self.targets)
-        sizes = tuple(table.shape[table.ndim - axes :]) if table.ndim >= axes else None
-        if sizes is None or (cards is not None and sizes != cards):
-            expected = cards if cards is not None else ("…",) * axes
-            raise ShapeError(
-                f"the cpd of {self.name!r} has one axis a source, then one a target "
-                f"({', '.join((*self.sources, *self.targets))}), of sizes {expected}; given "
-                f"{tuple(table.shape)}"
-            )
+        table = self.table(cards)
         log_table = table if self.is_log else _safe_log(table)
         check_log_table(self.name, log_table, len(self.targets))
         return log_table
@@ -127,3 +175,6 @@ class Arc:
     def __str__(self) -> str:
         given = f" | {', '.join(self.sources)}" if self.sources else ""
         return f"{self.name}: p({', '.join(self.targets)}{given})"
+
+    def __repr__(self) -> str:
+        return f"Arc({self}, alpha={self.alpha:g}, beta={self.beta:g})"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from coset.beliefs.pdg.graph import PDG
-from coset.core.errors import DomainError
+from coset.beliefs.pdg.tables import as_table
+from coset.core.errors import DomainError, ShapeError
 
 __all__ = ["from_factor_graph"]
 
 
 def from_factor_graph(
     variables: Mapping[str, int | Sequence[str]],
-    factors: Mapping[str, tuple[Sequence[str], Tensor]],
+    factors: Mapping[str, tuple[str | Sequence[str], Tensor | ArrayLike]],
     exponents: Mapping[str, float] | None = None,
 ) -> tuple[PDG, Tensor]:
     """Write μ(w) ∝ ∏ φ_a(w)^θ_a as a graph whose best joint at γ = 1 is μ.
@@ -50,6 +52,13 @@ def from_factor_graph(
     pdg = PDG(variables)
     log_scale: Tensor | None = None
     for name, (scope, factor) in factors.items():
+        factor, scope = as_table(factor), (scope,) if isinstance(scope, str) else tuple(scope)
+        factor = factor if factor.is_floating_point() else factor.double()
+        if factor.ndim < len(scope):
+            raise ShapeError(
+                f"a factor has an axis for each of its variables; {name!r} of "
+                f"({', '.join(scope)}) has {tuple(factor.shape)}"
+            )
         axes = tuple(range(-len(scope), 0))
         total = factor.sum(axes, keepdim=True)
         if not bool((factor >= 0).all() and (total > 0).all() and total.isfinite().all()):
@@ -58,7 +67,7 @@ def from_factor_graph(
                 f"{total.flatten()[:3].tolist()}"
             )
         power = powers.pop(name, 1.0)
-        pdg.add(name, tuple(scope), cpd=factor / total, alpha=power, beta=power)
+        pdg.add(name, scope, cpd=factor / total, alpha=power, beta=power)
         added = power * total.reshape(total.shape[: factor.ndim - len(scope)]).log()
         log_scale = added if log_scale is None else log_scale + added
     if powers or log_scale is None:

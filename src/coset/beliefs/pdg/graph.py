@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from coset.beliefs.pdg.arc import Arc, Table
 from coset.beliefs.pdg.tables import LogitTable, as_table
 from coset.beliefs.pdg.variable import Variable
-from coset.core.errors import DomainError, ShapeError, UnknownNameError
+from coset.core.errors import DomainError, DtypeError, ShapeError, UnknownNameError
+from coset.core.foreign_files import show
 
 __all__ = ["PDG"]
 
@@ -22,7 +23,10 @@ Names = str | Sequence[str]
 
 
 def _names(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+    found = (names,) if isinstance(names, str) else names
+    if not isinstance(found, Sequence) or not all(isinstance(name, str) for name in found):
+        raise DtypeError(f"variables are named by a text or a list of texts; given {show(names)}")
+    return tuple(found)
 
 
 class PDG:
@@ -57,6 +61,11 @@ class PDG:
         if isinstance(variables, Mapping):
             variables = [Variable.of(name, values) for name, values in variables.items()]
         for variable in variables:
+            if not isinstance(variable, Variable):
+                raise DtypeError(
+                    f"variables are given as name → number or names of values, or as `Variable` "
+                    f"objects; given {show(variable)}"
+                )
             self._put_variable(variable)
 
     def _put_variable(self, variable: Variable) -> None:
@@ -131,6 +140,7 @@ class PDG:
         Raises:
             UnknownNameError: if a variable is unknown.
             DomainError: if the name is taken, an entry is negative or NaN, …
+            DtypeError: if names are no texts, the table no numbers or a confidence no number.
             ShapeError: if the table has the wrong shape.
             NotNormalizedError: if a row of a table does not sum to one.
         """
@@ -143,18 +153,13 @@ class PDG:
             cpd = torch.full(self.cards(known), 1.0 / size, dtype=torch.float64)
         if not (isinstance(cpd, nn.Module) or callable(cpd)):
             cpd = as_table(cpd)
-        if learnable:
-            if not isinstance(cpd, Tensor):
-                raise DomainError(f"{name!r}: a module or function is learnable by its parameters")
-            cpd = LogitTable(cpd.exp() if is_log else cpd, len(targets))
-            is_log = True
         arc = Arc(name, sources, targets, cpd, alpha, beta, is_log, tuple(parameters))
         if isinstance(cpd, Tensor | LogitTable):
             for variable in (*sources, *targets):
                 if variable not in self.variables:
                     raise UnknownNameError.of("variable", variable, self.variables)
             arc.log_probabilities(self.cards((*sources, *targets)))
-        return self._put_arc(arc)
+        return self._put_arc(arc.learnable() if learnable else arc)
 
     def observe(self, name: str, value: int | str) -> Arc:
         """Add the certainty that a variable takes a value: a point mass with β = ∞.
@@ -164,7 +169,7 @@ class PDG:
             value: a position or the name of a value.
 
         Returns:
-            The arc, named ``"variable=value"``.
+            The arc, named ``"variable=value"``; the one that is there if it was observed before.
 
         Raises:
             UnknownNameError: if there is no such variable.
@@ -175,7 +180,12 @@ class PDG:
         variable = self.variables[name]
         table = torch.zeros(variable.card, dtype=torch.float64)
         table[variable.index(value)] = 1.0
-        return self.add(f"{name}={value}", name, cpd=table, alpha=0.0, beta=math.inf)
+        arc = Arc(f"{name}={value}", (), (name,), table, 0.0, math.inf)
+        known = self.arcs.get(arc.name, arc)
+        if known.is_hard and known.targets == (name,) and torch.equal(known.probabilities(), table):
+            self.arcs[arc.name] = known
+            return known
+        return self._put_arc(arc)
 
     def cost(self, name: str, given: Names, costs: Tensor | ArrayLike, beta: float = 1.0) -> Arc:
         """Add a cost as a belief: a binary variable that is observed true has p = exp(−cost).
@@ -195,6 +205,8 @@ class PDG:
         Claims: beliefs.C12.
         """
         costs = as_table(costs)
+        if not costs.is_floating_point():
+            costs = costs.double()
         if not bool((costs >= 0).all()):
             raise DomainError(
                 f"costs are ≥ 0, because exp(−cost) is a probability; the least of {name!r} is "
@@ -228,14 +240,14 @@ class PDG:
         Raises:
             UnknownNameError: if there is no such arc.
         """
-        chosen = list(arcs)
+        chosen = dict.fromkeys([arcs] if isinstance(arcs, str) else arcs)
         for name in chosen:
             if name not in self.arcs:
                 raise UnknownNameError.of("arc", name, self.arcs)
         touched = {v for a in chosen for v in (*self.arcs[a].sources, *self.arcs[a].targets)}
         graph = PDG(v for name, v in self.variables.items() if name in touched)
         for name in self.arcs:
-            if name in set(chosen):
+            if name in chosen:
                 graph._put_arc(self.arcs[name])
         return graph
 
@@ -280,12 +292,12 @@ class PDG:
         """Return the common leading shape of the tables, evaluated now.
 
         Raises:
+            DtypeError, ShapeError: if a table is none.
             ShapeError: if two tables disagree.
         """
-        shapes = []
-        for arc in self.arcs.values():
-            table = arc.cpd if isinstance(arc.cpd, Tensor) else arc.cpd()
-            shapes.append(table.shape[: table.ndim - len(arc.sources) - len(arc.targets)])
+        shapes = [
+            arc.table().shape[: -len(arc.sources) - len(arc.targets)] for arc in self.arcs.values()
+        ]
         try:
             # torch's function of this name loads sympy: half a second
             return torch.Size(np.broadcast_shapes(*shapes))

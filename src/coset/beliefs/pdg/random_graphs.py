@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from coset.beliefs.pdg.graph import PDG
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, ShapeError
 
 __all__ = ["random_graph", "random_table"]
 
@@ -24,10 +24,18 @@ def random_table(
     Returns:
         The table, float64, strictly positive.
 
+    Raises:
+        ShapeError: if a size is 0, or rows span no axis or more than there are.
+
     Example:
         >>> random_table(4, 3).sum(-1).allclose(torch.ones(4, dtype=torch.float64))
         True
     """
+    if not 1 <= num_targets <= len(shape) or min(shape) < 1:
+        raise ShapeError(
+            f"a row spans 1 to {len(shape)} axes, each of 1 value or more; given {num_targets} of "
+            f"{shape}"
+        )
     numbers = 1.0 - torch.rand(shape, generator=generator, dtype=torch.float64)  # in (0, 1]
     axes = tuple(range(-num_targets, 0))
     return numbers / numbers.sum(axes, keepdim=True)

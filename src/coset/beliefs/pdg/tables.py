@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from coset.beliefs.errors import NotNormalizedError
 from coset.core.errors import DomainError, DtypeError
+from coset.core.foreign_files import show
 
 __all__ = ["LogitTable", "as_table", "check_log_table", "row_tolerance"]
 
@@ -28,9 +29,13 @@ def as_table(numbers: Tensor | ArrayLike) -> Tensor:
         return numbers
     try:
         array = np.asarray(numbers)
-        return torch.as_tensor(array if array is numbers else array.astype(np.float64))
-    except (TypeError, ValueError) as error:
-        raise DtypeError(f"a table is an array of numbers; given {numbers!r}: {error}") from None
+        dtype = array.dtype.newbyteorder("=") if array is numbers else np.float64
+        # A copy: of other bytes, strides or owners, torch takes none or only with warnings.
+        return torch.as_tensor(np.array(array, dtype=dtype, order="C"))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DtypeError(
+            f"a table is a tensor, or an array of numbers; given {show(numbers)}: {error}"
+        ) from None
 
 
 def check_log_table(name: str, log_table: Tensor, num_targets: int) -> None:

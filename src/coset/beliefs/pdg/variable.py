@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from coset.core.errors import DomainError, DtypeError, RangeError
+from coset.core.foreign_files import show
 from coset.core.results import Record
 
 __all__ = ["Variable"]
+
+
+def _whole(number: Any) -> int | None:
+    """Return a whole number of Python, NumPy or torch as an `int`, ``None`` for anything else."""
+    try:
+        return None if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,7 @@ class Variable(Record):
 
     Raises:
         DomainError: if the name is empty, `card` < 1, or names repeat or are not `card` many.
+        DtypeError: if a name is no text, or `card` no whole number.
 
     Example:
         >>> Variable("weather", 2, ("dry", "wet")).index("wet")
@@ -33,14 +45,19 @@ class Variable(Record):
     values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or isinstance(self.card, bool | float | str):
-            raise DtypeError(f"a variable has a name and a count; given {self.name!r}, {self.card}")
+        card, values = _whole(self.card), tuple(self.values)
+        if not all(isinstance(name, str) for name in (self.name, *values)) or card is None:
+            raise DtypeError(
+                f"a variable has a name, and a whole number of values or a list of their names, "
+                f"which are texts; given {show(self.name)} with {show(values or self.card)}"
+            )
+        object.__setattr__(self, "card", card)
+        object.__setattr__(self, "values", values)
         if not self.name or self.card < 1:
             raise DomainError(
                 f"a variable needs a name and at least one value; given {self.name!r} with "
                 f"{self.card}"
             )
-        object.__setattr__(self, "values", tuple(self.values))
         if self.values and len(set(self.values)) != self.card:
             raise DomainError(
                 f"the values of {self.name!r} must be {self.card} distinct names; given "
@@ -58,9 +75,9 @@ class Variable(Record):
         Returns:
             The variable.
         """
-        if isinstance(values, int):
-            return cls(name, values)
-        return cls(name, len(values), tuple(values))
+        if isinstance(values, Sequence) and not isinstance(values, str):
+            return cls(name, len(values), tuple(values))
+        return cls(name, values)  # type: ignore[arg-type]  # which refuses what is no number
 
     def index(self, value: int | str) -> int:
         """Return the position of a value.
@@ -76,8 +93,9 @@ class Variable(Record):
         """
         if isinstance(value, str) and value in self.values:
             return self.values.index(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < self.card:
-            return value
+        place = _whole(value)
+        if place is not None and 0 <= place < self.card:
+            return place
         named = f" ({', '.join(self.values)})" if self.values else ""
         raise RangeError(
             f"{self.name!r} takes the values 0 … {self.card - 1}{named}; given {value!r}"
