@@ -8,7 +8,9 @@ import torch
 from coset.beliefs.errors import WidthError
 from coset.beliefs.joint import DenseJoint, Joint, ProductJoint
 from coset.beliefs.pdg.variable import Variable
-from coset.core.errors import UnknownNameError
+from coset.beliefs.solution import InconsistencySolution
+from coset.core.errors import DomainError, UnknownNameError
+from coset.core.results import Status
 
 A, B, C = Variable("A", 2), Variable("B", 3), Variable("C", 2)
 
@@ -62,3 +64,26 @@ def test_a_joint_becomes_json_and_comes_back():
     joint = DenseJoint((A, B), dense(2, 3))
     again = Joint.from_json(joint.to_json())
     assert torch.equal(again.marginal("A", "B"), joint.table)
+
+
+def test_a_variable_is_asked_for_once():
+    joint = DenseJoint((A, B), dense(2, 3))
+    for ask in (lambda: joint.marginal("A", "A"), lambda: joint.conditional("B", "B")):
+        with pytest.raises(DomainError, match="once"):
+            ask()
+    with pytest.raises(DomainError, match="one target or more"):
+        joint.conditional((), "A")
+
+
+def test_products_keep_single_precision():
+    parts = tuple(DenseJoint((v,), torch.full((v.card,), 1 / v.card)) for v in (A, B))
+    assert ProductJoint((A, B), parts).dense().dtype == torch.float32
+
+
+def test_joints_and_solutions_are_shown_in_a_line():
+    joint = DenseJoint((A, B), dense(2, 3))
+    assert repr(joint) == "DenseJoint(A: 2, B: 3)"
+    solution = InconsistencySolution(
+        0.5, Status.SOLVED, error_bound=1e-9, joint=joint, method="cone"
+    )
+    assert repr(solution) == "InconsistencySolution(0.5 nats, solved by cone, gap 1.0e-09)"

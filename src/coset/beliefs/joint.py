@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coset.beliefs.errors import WidthError, rounded_count
 from coset.beliefs.pdg.variable import Variable
-from coset.core.errors import UnknownNameError
+from coset.core.errors import DomainError, UnknownNameError
 from coset.core.results import Record
 
 __all__ = ["DenseJoint", "Joint", "ProductJoint"]
@@ -20,7 +20,7 @@ __all__ = ["DenseJoint", "Joint", "ProductJoint"]
 MAX_ENTRIES = 2**28
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Joint(Record):
     """A joint distribution μ of named variables.
 
@@ -35,10 +35,19 @@ class Joint(Record):
         """The names of the variables, in the order of the axes."""
         return tuple(v.name for v in self.variables)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{v.name}: {v.card}' for v in self.variables)})"
+
     def _check(self, names: Sequence[str]) -> None:
+        known = set(self.names)
         for name in names:
-            if name not in self.names:
+            if name not in known:
                 raise UnknownNameError.of("variable", name, self.names)
+        if len(set(names)) < len(names):
+            raise DomainError(
+                f"each variable is asked for once, and not also as a condition; given "
+                f"{', '.join(names)}"
+            )
         entries = math.prod(v.card for v in self.variables if v.name in names)
         if entries > MAX_ENTRIES:
             raise WidthError(
@@ -59,6 +68,7 @@ class Joint(Record):
 
         Raises:
             UnknownNameError: if there is no such variable.
+            DomainError: if a name is there twice.
             WidthError: if the table would not fit.
         """
         raise NotImplementedError
@@ -72,19 +82,24 @@ class Joint(Record):
 
         Args:
             target: one name or more.
-            given: one name or more.
+            given: names, possibly none.
 
         Returns:
             (*batch, *given, *target).
+
+        Raises:
+            CosetError: as `marginal`; and if no target is named.
         """
         targets = (target,) if isinstance(target, str) else tuple(target)
         sources = (given,) if isinstance(given, str) else tuple(given)
+        if not targets:
+            raise DomainError("a conditional has one target or more; given none")
         table = self.marginal(*sources, *targets)
         total = table.sum(tuple(range(-len(targets), 0)), keepdim=True)
         return torch.where(total > 0, table / total, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DenseJoint(Joint):
     """μ as one tensor.
 
@@ -104,7 +119,7 @@ class DenseJoint(Joint):
         return table.permute([*range(batch), *(batch + kept.index(v) for v in names)])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProductJoint(Joint):
     """μ as a product of independent parts.
 
@@ -125,11 +140,13 @@ class ProductJoint(Joint):
             if own or not names:
                 tables.append((part.marginal(*own), len(own)))
                 order += own
-        result = torch.ones((), dtype=torch.float64)
-        for i, (table, axes) in enumerate(tables):
-            before = sum(a for _, a in tables[:i])
+        if not tables:
+            return torch.ones((), dtype=torch.float64)
+        result, before = tables[0]
+        for table, axes in tables[1:]:
             batch = table.ndim - axes
             shape = (*table.shape[:batch], *(1,) * before, *table.shape[batch:])
             result = result[(..., *(None,) * axes)] * table.reshape(shape)
+            before += axes
         batch = result.ndim - len(order)
         return result.permute([*range(batch), *(batch + order.index(v) for v in names)])

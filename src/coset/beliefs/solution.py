@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coset.beliefs.joint import Joint
+from coset.core.foreign_files import show
 from coset.core.results import Solution
 
 __all__ = ["InconsistencySolution"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InconsistencySolution(Solution):
     """inf_μ [[M]]_γ(μ), a μ that attains it up to the gap, and how that was found.
 
@@ -33,3 +34,8 @@ class InconsistencySolution(Solution):
     def gap(self) -> float | None:
         """An upper bound on value − infimum, in nats (the largest of a batch)."""
         return self.error_bound
+
+    def __repr__(self) -> str:
+        gap = "" if self.gap is None else f", gap {self.gap:.1e}"
+        how = f" by {self.method}" if self.method else ""
+        return f"InconsistencySolution({show(self.value)} nats, {self.status}{how}{gap})"
