@@ -179,3 +179,18 @@ def test_batches_and_unknown_units_are_refused():
         blame(one, solve(pdg))
     with pytest.raises(DomainError, match="nats"):
         blame(one, units="nits")  # type: ignore[arg-type]
+
+
+def test_a_solution_of_another_weight_or_graph_is_refused():
+    pdg = PDG({"A": 2})
+    pdg.add("p", "A", cpd=tensor([0.7, 0.3]))
+    pdg.add("q", "A", cpd=tensor([0.4, 0.6]))
+    solution = solve(pdg, 1.0)
+    assert blame(pdg, solution, 1.0).value == pytest.approx(0.7765287894989964)
+    for call in (
+        lambda: blame(pdg, solution),
+        lambda: blame(pdg, solve(pdg), 1.0),
+        lambda: blame(pdg, solve(pdg), attention=Attention({"p": 0.5})),
+    ):
+        with pytest.raises(DomainError, match="the same graph, γ and attention"):
+            call()

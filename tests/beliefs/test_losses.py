@@ -100,6 +100,7 @@ def test_the_gradient_is_that_of_the_loss():
         (lambda: variational_graph(P, P, TABLE, 0), ShapeError),
         (lambda: regularized_graph(P, P, P, 0), ShapeError),
         (lambda: accuracy_graph(P, P, P), ShapeError),
+        (lambda: accuracy_graph(TABLE, TABLE, P), DomainError),
         (lambda: expected_cost_graph(tensor([1.0, -1.0, 0.0]), P), DomainError),
         (lambda: expected_cost_graph(TABLE, P), ShapeError),
         (lambda: dataset_graph(P, tensor([0.5, 0.5, 0.5])), CosetError),
@@ -108,3 +109,7 @@ def test_the_gradient_is_that_of_the_loss():
 def test_bad_input_is_named(make, error):
     with pytest.raises(error):
         make()
+
+
+def test_lists_are_tables_too():
+    assert value(surprisal_graph([0.25, 0.75], 0)) == pytest.approx(math.log(4))

@@ -19,12 +19,16 @@ from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solution import InconsistencySolution
 from coset.beliefs.solvers.solve import solve
 from coset.beliefs.units import Units, in_units
-from coset.core.errors import UnsupportedError
+from coset.core.errors import DomainError, UnsupportedError
 from coset.core.results import Record
 
 __all__ = ["ArcBlame", "Blame", "Disagreement", "blame"]
 
 _ROUNDING = 1e-13
+# Solvers stop at a gap of this size.
+_UNSOLVED = 1e-9
+# What float32 leaves of a value; other weights are further off.
+_MISMATCH = 1e-4
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class ArcBlame(Record):
         alpha: α as attended.
         conflict: β E KL(μ*(T|s) ‖ p(T|s)); 0 for a constraint.
         structure: γα H_μ*(T|S).
-        share: the conflict, of all conflict; shares of beliefs sum to 1 (0 if nothing conflicts).
+        share: the conflict, of all conflict; shares of beliefs sum to 1 (0 if all conflict is
+            within the gap of the solution).
         worst: where it disagrees most, or ``None`` for a constraint and for β = 0.
     """
 
@@ -152,6 +157,7 @@ def blame(
 
     Raises:
         UnsupportedError: if the graph or the solution is a batch.
+        DomainError: if the solution cannot be one of this graph with this γ and attention.
         CosetError: as `solve`, if it is called.
 
     Example:
@@ -178,15 +184,32 @@ def blame(
         return Blame((), math.inf, 0.0, units, solution.conflicts)
     weight = 0.0 if isinstance(gamma, str) else gamma
     found = [_arc_blame(attended, arc, solution.joint, weight) for arc in attended.arcs.values()]
-    entropy = solution.value - sum(a.conflict + a.structure for a in found) if weight else 0.0
+    entropy = _entropy(attended, solution.value, found, weight)
     total = sum(a.conflict for a in found if a.beta > 0)
+    if total <= min(solution.gap or 0.0, _UNSOLVED):
+        total = 0.0  # what a solver leaves of beliefs that agree is nobody's fault
     arcs = sorted(found, key=lambda a: (-round(a.conflict, 12), a.arc))
     return Blame(
         tuple(_scaled(a, total, units) for a in arcs),
-        in_units(float(solution.value), units),
-        in_units(float(entropy), units),
+        in_units(float(solution.value) + 0.0, units),
+        in_units(entropy, units),
         units,
     )
+
+
+def _entropy(pdg: PDG, value: float, found: list[ArcBlame], gamma: float) -> float:
+    """Return −γ H(μ*), what the value has beyond the parts of arcs, if it can be that."""
+    parts = [part for item in found for part in (item.conflict, item.structure)]
+    rest = value - sum(parts)
+    most = gamma * sum(math.log(v.card) for v in pdg.variables.values())
+    rounding = _MISMATCH * (1 + abs(value) + sum(map(abs, parts)))
+    if not -most - rounding <= rest <= rounding:
+        raise DomainError(
+            f"the solution must be of the same graph, γ and attention; its value is {value:.6g}, "
+            f"of which arcs have {sum(parts):.6g}, and −γ H is between {0.0 - most:.6g} and 0 at "
+            f"γ = {gamma:g}: give the γ and the attention of `solve`"
+        )
+    return rest if gamma else 0.0
 
 
 def _scaled(item: ArcBlame, total: float, units: Units) -> ArcBlame:

@@ -11,7 +11,8 @@ import math
 from torch import Tensor
 
 from coset.beliefs.pdg.graph import PDG
-from coset.core.errors import ShapeError
+from coset.beliefs.pdg.tables import as_table
+from coset.core.errors import DomainError, ShapeError
 
 __all__ = [
     "accuracy_graph",
@@ -25,6 +26,7 @@ __all__ = [
 
 
 def _with_axes(name: str, table: Tensor, axes: int) -> Tensor:
+    table = as_table(table)
     if table.ndim != axes:
         raise ShapeError(f"{name} has {axes} axes; given {tuple(table.shape)}")
     return table
@@ -47,14 +49,18 @@ def surprisal_graph(joint: Tensor, value: int) -> PDG:
     Example:
         >>> import torch
         >>> import coset.beliefs as beliefs
-        >>> graph = surprisal_graph(torch.tensor([[0.1, 0.15], [0.5, 0.25]], dtype=torch.float64), 0)
+        >>> graph = surprisal_graph(
+        ...     torch.tensor([[0.1, 0.15], [0.5, 0.25]], dtype=torch.float64), 0
+        ... )
         >>> round(beliefs.solve(graph).value, 4)  # log 4
         1.3863
 
     Claims: beliefs.C7.
     """
+    joint = as_table(joint)
     names = ("X", "Z")[: joint.ndim]
-    _with_axes("a distribution of X and perhaps Z", joint, max(len(names), 1))
+    if len(names) != max(joint.ndim, 1):
+        raise ShapeError(f"a distribution is of X, or of X and Z; given {tuple(joint.shape)}")
     pdg = PDG(dict(zip(names, joint.shape, strict=True)))
     pdg.add("model", names, cpd=joint)
     pdg.observe("X", value)
@@ -78,7 +84,8 @@ def dataset_graph(model: Tensor, data: Tensor) -> PDG:
 
     Claims: beliefs.C7b.
     """
-    pdg = PDG({"X": _with_axes("a distribution of X", data, 1).shape[0]})
+    data = _with_axes("a distribution of X", data, 1)
+    pdg = PDG({"X": data.shape[0]})
     pdg.add("model", "X", cpd=model)
     pdg.add("data", "X", cpd=data, alpha=0.0, beta=math.inf)
     return pdg
@@ -101,7 +108,7 @@ def classifier_graph(classifier: Tensor, value: int, label: int) -> PDG:
 
     Claims: beliefs.C8.
     """
-    _with_axes("a classifier p(Y | X)", classifier, 2)
+    classifier = _with_axes("a classifier p(Y | X)", classifier, 2)
     pdg = PDG({"X": classifier.shape[0], "Y": classifier.shape[1]})
     pdg.add("classifier", "Y", "X", cpd=classifier)
     pdg.observe("X", value)
@@ -141,7 +148,7 @@ def variational_graph(
 
     Claims: beliefs.C9.
     """
-    _with_axes("a decoder d(X | Z)", decoder, 2)
+    decoder = _with_axes("a decoder d(X | Z)", decoder, 2)
     pdg = PDG({"Z": decoder.shape[0], "X": decoder.shape[1]})
     pdg.add("prior", "Z", cpd=prior, beta=weight)
     pdg.add("decoder", "X", "Z", cpd=decoder, learnable=learnable)
@@ -174,7 +181,7 @@ def regularized_graph(
 
     Claims: beliefs.C10.
     """
-    _with_axes("a model p(Y | Θ)", model, 2)
+    model = _with_axes("a model p(Y | Θ)", model, 2)
     pdg = PDG({"Theta": model.shape[0], "Y": model.shape[1]})
     pdg.add("model", "Y", "Theta", cpd=model)
     pdg.add("prior", "Theta", cpd=prior, beta=weight)
@@ -206,10 +213,16 @@ def accuracy_graph(
 
     Raises:
         ShapeError: if shapes do not fit.
+        DomainError: if a rule is not deterministic.
 
     Claims: beliefs.C11.
     """
-    _with_axes("a rule Y = f(X)", first, 2)
+    first, second = (_with_axes("a rule Y = f(X)", rule, 2) for rule in (first, second))
+    if not all(bool(((rule == 0) | (rule == 1)).all()) for rule in (first, second)):
+        raise DomainError(
+            "a rule has one 1 in each row and else 0; given other numbers: for rules that are "
+            "uncertain there is no accuracy"
+        )
     pdg = PDG({"X": first.shape[0], "Y": first.shape[1]})
     pdg.add("first", "Y", "X", cpd=first, beta=confidences[0])
     pdg.add("second", "Y", "X", cpd=second, beta=confidences[1])
@@ -237,7 +250,8 @@ def expected_cost_graph(costs: Tensor, model: Tensor, weight: float = math.inf) 
 
     Claims: beliefs.C12, beliefs.C12b.
     """
-    pdg = PDG({"X": _with_axes("costs of X", costs, 1).shape[0]})
+    costs = _with_axes("costs of X", costs, 1)
+    pdg = PDG({"X": costs.shape[0]})
     pdg.add("model", "X", cpd=model, beta=weight)
     pdg.cost("cost", "X", costs)
     return pdg
