@@ -111,6 +111,39 @@ def test_resolve_moves_what_it_may_and_writes_it(capsys, tmp_path):
     assert (moved.arcs["rest"].probabilities() == before.arcs["rest"].probabilities()).all()
 
 
+def test_movement_is_said_as_the_mean_over_rows(capsys):
+    words = ("resolve", CYCLE, "--learn", "worry", "--rate", "inf", "--steps", "2")
+    _, out = run(capsys, *words)
+    assert "moved by 0.72 (total variation, mean over rows)" in out
+    assert "0.100 → 0.820" in out
+    assert "→ 0 nats" in out, "rounding is no inconsistency"
+    report = json.loads(run(capsys, *words, "--json")[1])
+    assert report["moved"]["worry"] == pytest.approx(0.72, abs=1e-6)
+
+
+def test_what_was_observed_can_be_observed_again(capsys, tmp_path):
+    path = str(tmp_path / "seen.json")
+    run(capsys, "resolve", CYCLE, "--learn", "worry", "--observe", "anxious=yes", "--out", path)
+    assert run(capsys, "inspect", path, "--observe", "anxious=yes")[0] == 0
+
+
+def test_contradictory_certainties_are_drawn_and_cannot_be_resolved(capsys, tmp_path):
+    path = tmp_path / "conflict.svg"
+    words = (SENSOR, "--observe", "sensor=quiet")
+    assert run(capsys, "inspect", *words, "--picture", str(path))[0] == 1
+    assert "no beliefs to show" not in path.read_text()
+    for more in ((), ("--json",)):
+        assert main(["beliefs", "resolve", *words, "--learn", "maker", *more]) == 2
+        assert "today, sensor=quiet cannot all hold" in capsys.readouterr().err
+
+
+def test_beliefs_that_agree_are_accepted_at_0(capsys):
+    for gamma in ("0", "0.5", "1"):
+        code, out = run(capsys, "inspect", COOKIES, "--at-most", "0", "--gamma", gamma)
+        assert code == 0
+        assert out.count("  0 %") == 3, "what a solver leaves is nobody's fault"
+
+
 def test_resolve_at_infinite_rate_ends_in_one_step(capsys):
     code, out = run(
         capsys, "resolve", EXPERTS, "--learn", "forager", "--rate", "inf", "--steps", "1", "--json"
@@ -126,6 +159,8 @@ def test_resolve_at_infinite_rate_ends_in_one_step(capsys):
     [
         ("inspect", "missing.json"),
         ("inspect", SENSOR, "--observe", "sensor"),
+        ("inspect", SENSOR, "--observe", "pump=runs,pump=failed"),
+        ("resolve", COOKIES, "--learn", "cookie"),
         ("inspect", SENSOR, "--observe", "sensor=loud"),
         ("inspect", SENSOR, "--observe", "nothing=1"),
         ("inspect", SENSOR, "--gamma", "-1"),

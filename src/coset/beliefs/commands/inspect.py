@@ -11,7 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from coset.beliefs.commands.source import parse_gamma, read_observed, summary
+from coset.beliefs.commands.source import (
+    parse_gamma,
+    read_observed,
+    summary,
+    without_rounding,
+)
 from coset.core.errors import ConfigError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
@@ -38,8 +43,8 @@ def inspect(
     """Say how inconsistent beliefs are, with a proof, and which of them are to blame.
 
     FILE is a dependency graph (.json, .safetensors) or a Bayesian network (.bif, .bif.gz). The
-    exit code is 1 if the inconsistency is more than --at-most, or if beliefs that are certain
-    contradict each other.
+    exit code is 1 if the inconsistency is more than --at-most, by more than what is proved of it
+    leaves open, or if beliefs that are certain contradict each other.
 
     Example: coset beliefs inspect examples/beliefs/sensor.json
 
@@ -56,6 +61,7 @@ def inspect(
     from coset.beliefs.blame import blame
     from coset.beliefs.solvers.solve import solve
     from coset.beliefs.units import in_units
+    from coset.core.results import Status
 
     if top < 0 or math.isnan(at_most):
         raise ConfigError(f"--top is ≥ 0 and --at-most a number; given {top} and {at_most}")
@@ -64,18 +70,21 @@ def inspect(
     pdg, weight = read_observed(file, observe), parse_gamma(gamma)
     solution = solve(pdg, weight)
     found = blame(pdg, solution, weight, units=units)
-    accepted = found.value <= at_most and not found.conflicts
+    gap = None if solution.gap is None else in_units(solution.gap, units)
+    solved = solution.status is Status.SOLVED
+    # What is within the gap of a solution is not known to be more.
+    known = without_rounding(found.value - (gap or 0.0 if solved else 0.0))
+    accepted = known <= at_most and not found.conflicts
     if picture is not None:
-        from coset.beliefs.figures.blame import blame_hypergraph
+        from coset.beliefs.figures.blame import hypergraph_of
         from coset.lab.figure_style import save_svg
 
-        save_svg(blame_hypergraph(found.rows(), []), picture)
+        save_svg(hypergraph_of(pdg, found), picture)
     if json:
         print(dump_json(_report(file, pdg, solution, found, accepted)), end="")
     else:
         console = Console(highlight=False)
         console.print(f"[bold]{escape(printable(file))}[/bold]: {summary(pdg)}")
-        gap = None if solution.gap is None else in_units(solution.gap, units)
         _print(console, solution, found, gap, top)
         if not accepted and not found.conflicts:
             console.print(f"[red]✗[/red] more than {at_most:g} {units}")
@@ -119,9 +128,8 @@ def _print(
     proof = "a local minimum, without a bound"
     if gap is not None:
         proof = f"proved within {gap:.1e}" if gap > 1e-15 else "proved up to rounding"
-    # Rounding may leave a consistent graph at −1e−17.
-    value = found.value + 0.0 if abs(found.value) > 1e-12 else 0.0
-    console.print(f"inconsistency [bold]{value:.6g} {found.units}[/bold], {proof}")
+    value = f"{without_rounding(found.value):.6g} {found.units}"
+    console.print(f"inconsistency [bold]{value}[/bold], {proof}")
     if solution.advice:
         console.print(f"[red]{escape(printable(solution.advice))}[/red]")
     print_blame(console, found, top)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,12 +11,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from coset.beliefs.commands.source import parse_names, read_observed, summary
+from coset.beliefs.commands.source import (
+    parse_names,
+    read_observed,
+    summary,
+    without_rounding,
+)
 from coset.core.errors import ConfigError, DomainError, UnknownNameError
 from coset.core.files import dump_json
 from coset.core.terminal import printable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from coset.beliefs.pdg.arc import Arc
     from coset.beliefs.pdg.graph import PDG
 
 __all__ = ["resolve"]
@@ -38,7 +45,8 @@ def resolve(
     """Let some beliefs follow the gradient of the inconsistency, and say what moved.
 
     FILE is a dependency graph (.json, .safetensors) or a Bayesian network (.bif, .bif.gz). All
-    beliefs are attended; those of --learn move, as softmax tables.
+    beliefs are attended; those of --learn move, as softmax tables. How far a belief moved is the
+    total variation of a row, Σ|Δp|/2, on average over its rows: from 0 to 1.
 
     Example: coset beliefs resolve examples/beliefs/cycle.json --learn worry --steps 20
 
@@ -50,14 +58,15 @@ def resolve(
         rate: how fast the beliefs move; inf goes to the minimum in each step.
         gamma: weight of structure.
         units: nats or bits.
-        out: write the moved beliefs to this file (.json, .safetensors).
+        out: write all beliefs, moved and observed, to this file (.json, .safetensors).
         json: print JSON.
     """
     from coset.beliefs.pdg.pdg_file import write_pdg
     from coset.beliefs.resolve.control import Control
     from coset.beliefs.resolve.focus import Focus
     from coset.beliefs.resolve.lir import lir
-    from coset.beliefs.resolve.movement import movement, tables_of
+    from coset.beliefs.resolve.movement import tables_of
+    from coset.beliefs.solvers.solve import solve
     from coset.beliefs.units import in_units
 
     if steps < 1 or not rate > 0:
@@ -66,11 +75,16 @@ def resolve(
         raise ConfigError(f"--out must end in .json or .safetensors; given {out}")
     names = parse_names(learn, "--learn")
     pdg = _learnable(read_observed(file, observe), names)
+    if conflict := solve(pdg, gamma).conflicts:
+        raise DomainError(
+            f"what is certain must not contradict itself, because no belief can move to resolve "
+            f"that; {', '.join(conflict)} cannot all hold: make one of them less than certain"
+        )
     before = tables_of(pdg)
     trace = lir(pdg, [Focus(control=Control.only(names, rate))], steps, gamma=gamma)
     after = tables_of(pdg)
-    values = [in_units(float(v), units) for v in trace.overall]
-    moved = {n: float(movement(pdg, {n: before[n]}, after)) for n in names}
+    values = [without_rounding(in_units(float(v), units)) for v in trace.overall]
+    moved = {n: _moved(pdg.arcs[n], before[n], after[n]) for n in names}
     if out is not None:
         write_pdg(pdg, out)
     if json:
@@ -94,8 +108,6 @@ def _learnable(pdg: PDG, names: list[str]) -> PDG:
     """Return the graph with softmax tables in place of the tables of some arcs."""
     from torch import Tensor
 
-    from coset.beliefs.pdg.tables import LogitTable
-
     graph = pdg.copy()
     for name in names:
         if name not in graph.arcs:
@@ -104,11 +116,14 @@ def _learnable(pdg: PDG, names: list[str]) -> PDG:
         if arc.beta == math.inf:
             raise DomainError(f"{name!r} is certain (β = ∞); what moves has a finite β")
         if isinstance(arc.cpd, Tensor):
-            table = LogitTable(arc.probabilities(), len(arc.targets))
-            graph.arcs[name] = replace(
-                arc, cpd=table, is_log=True, parameters=tuple(table.parameters())
-            )
+            graph.arcs[name] = arc.learnable()
     return graph
+
+
+def _moved(arc: Arc, before: Tensor, after: Tensor) -> float:
+    """Return the total variation of a row, on average over rows."""
+    targets = tuple(range(-len(arc.targets), 0))
+    return float(((after - before).abs().sum(targets) / 2).mean())
 
 
 def _print_tables(
@@ -116,7 +131,8 @@ def _print_tables(
 ) -> None:
     for name, distance in moved.items():
         arc = pdg.arcs[name]
-        console.print(escape(printable(f"{arc}, moved by {distance:.3g} (total variation)")))
+        what = "total variation" if not arc.sources else "total variation, mean over rows"
+        console.print(escape(printable(f"{arc}, moved by {distance:.3g} ({what})")))
         now = arc.probabilities().detach()
         if now.numel() > 24:
             continue

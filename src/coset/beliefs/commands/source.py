@@ -16,6 +16,7 @@ __all__ = [
     "parse_values",
     "read_observed",
     "summary",
+    "without_rounding",
 ]
 
 
@@ -55,7 +56,9 @@ def parse_values(text: str, what: str) -> dict[str, str]:
     for item in parse_names(text, what) if text else []:
         name, equals, value = item.partition("=")
         if not equals or not name or not value or name in found:
-            raise ConfigError(f"{what} takes NAME=VALUE with commas between; given {text!r}")
+            raise ConfigError(
+                f"{what} takes NAME=VALUE with commas between, each name once; given {text!r}"
+            )
         found[name] = value
     return found
 
@@ -109,4 +112,9 @@ def summary(pdg: PDG) -> str:
     worlds = f"{pdg.num_worlds:,}" if digits < 9 else f"about 10^{digits}"
     beliefs = "1 belief" if len(pdg.arcs) == 1 else f"{len(pdg.arcs):,} beliefs"
     variables = "1 variable" if len(pdg.variables) == 1 else f"{len(pdg.variables):,} variables"
-    return f"{beliefs} about {variables}, {worlds} worlds"
+    return f"{beliefs} about {variables}, {worlds} world{'s' if pdg.num_worlds > 1 else ''}"
+
+
+def without_rounding(amount: float) -> float:
+    """Return 0 for what rounding leaves of 0, as −1e−17 for beliefs that agree."""
+    return amount if abs(amount) > 1e-12 else 0.0
