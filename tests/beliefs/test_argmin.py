@@ -189,3 +189,12 @@ def test_own_tables_can_be_registered() -> None:
     lir(pdg, [Focus(None, least("p"))], 1)
     assert len(calls) == 1
     assert arc.probabilities().tolist() == pytest.approx([0.25, 0.75])
+
+
+def test_a_value_without_a_minimizer_is_told() -> None:
+    pdg = PDG({"X": 2})
+    pdg.add("p", "X", cpd=torch.tensor([0.7, 0.3], dtype=torch.float64), learnable=True)
+    pdg.add("q", "X", cpd=torch.tensor([0.4, 0.6], dtype=torch.float64))
+    disbelief = Focus(Attention({"p": -0.5}), least("p"))  # −½ log Σ q²/p has no least value
+    with pytest.warns(RuntimeWarning, match="no minimizer"):
+        lir(pdg, [disbelief], 1)

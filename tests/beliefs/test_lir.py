@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,11 +15,17 @@ from coset.beliefs.foci.attended_arcs import hub, partial, uniform
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
 from coset.beliefs.resolve.focus import Focus
-from coset.beliefs.resolve.lir import lir
+from coset.beliefs.resolve.lir import _warn_of_gaps, lir
 from coset.beliefs.resolve.trace import Trace
 from coset.beliefs.solvers.envelope import inconsistency
 from coset.core.claims import find_claim
-from coset.core.errors import DomainError, ShapeError, UnknownNameError
+from coset.core.errors import (
+    DomainError,
+    DtypeError,
+    NotConvergedError,
+    ShapeError,
+    UnknownNameError,
+)
 from coset.core.judging import judge
 
 
@@ -209,6 +217,51 @@ def test_a_table_may_read_what_another_arc_declares() -> None:
     assert float(trace.attended[1, 0]) == pytest.approx(float(trace.attended[0, 1]), abs=1e-12)
 
 
+def test_a_focus_may_bring_new_data() -> None:
+    pdg = two_beliefs()
+    fresh = tensor([0.3, 0.3, 0.4])
+
+    def refocus(step: int, graph: PDG) -> Focus:
+        graph.arcs["q"] = replace(graph.arcs["q"], cpd=fresh)
+        return Focus()
+
+    other = PDG({"X": 3})
+    other.add("p", "X", cpd=tensor([0.7, 0.2, 0.1]), learnable=True)
+    other.add("q", "X", cpd=fresh)
+    wanted = lir(other, uniform(), 1)
+    trace = lir(pdg, refocus, 1)
+    assert float(trace.initial) != pytest.approx(float(wanted.initial), abs=1e-2)
+    assert torch.allclose(trace.attended, wanted.attended, atol=1e-12)
+    moved = [graph.arcs["p"].parameters[0].detach() for graph in (pdg, other)]
+    assert torch.allclose(*moved, atol=1e-12)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "rk4"])
+def test_a_step_beyond_the_finite_numbers_is_taken_back(integrator: str) -> None:
+    pdg = two_beliefs()
+    with pytest.raises(NotConvergedError, match="smaller rates"):
+        lir(pdg, uniform(1e308), 5, integrator=integrator)  # type: ignore[arg-type]
+    assert bool(pdg.arcs["p"].parameters[0].isfinite().all())
+
+
+def test_joints_that_miss_the_gap_are_told() -> None:
+    with pytest.warns(RuntimeWarning, match="gradients biased"):
+        _warn_of_gaps([lir(worked_graph(), uniform(), 1, inner=1).steps[0]], 1e-9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lir(worked_graph(), uniform(), 2, tol=1e-13)
+        lir(worked_graph(), uniform(), 1, inner=1)
+
+
+def test_traces_are_shown_in_one_line() -> None:
+    trace = lir(random_batch(3), uniform(), 2)
+    assert repr(trace).startswith("Trace(2 steps, overall ")
+    assert repr(trace.steps[0]).startswith("TraceStep(0, 'uniform', attended ")
+    for text in (repr(trace), repr(trace.steps[0])):
+        assert len(text) < 160
+        assert "tensor" not in text
+
+
 def test_what_is_recorded() -> None:
     pdg = two_beliefs()
     stops: list[int] = []
@@ -250,6 +303,15 @@ def test_contradictions_and_impossible_worlds_are_recorded() -> None:
         ({"steps": -1}, "steps ≥ 0"),
         ({"inner": 0}, "inner"),
         ({"inner": "rough"}, "inner"),
+        ({"inner": 2.5}, "inner"),
+        ({"inner": None}, "inner"),
+        ({"steps": 2.5}, "integers"),
+        ({"overall_every": 1.5}, "integers"),
+        ({"substeps": 2.5}, "integer"),
+        ({"gamma": "0+"}, "gamma is a number"),
+        ({"refocus": Focus()}, "write .focus."),
+        ({"refocus": (Focus() for _ in range(2))}, "list of at least one focus"),
+        ({"refocus": hub(), "pdg": PDG({})}, "the graph has none"),
         ({"overall_every": -1}, "overall_every"),
         ({"integrator": "leapfrog"}, "integrators"),
         ({"substeps": 0}, "substeps"),
@@ -259,9 +321,9 @@ def test_contradictions_and_impossible_worlds_are_recorded() -> None:
     ],
 )
 def test_wrong_use(options: dict[str, object], message: str) -> None:
-    given = {"refocus": uniform(), "steps": 1, **options}
+    given = {"pdg": two_beliefs(), "refocus": uniform(), "steps": 1, **options}
     with pytest.raises(DomainError, match=message):
-        lir(two_beliefs(), **given)  # type: ignore[arg-type]
+        lir(**given)  # type: ignore[arg-type]
 
 
 def test_wrong_control() -> None:
@@ -270,6 +332,10 @@ def test_wrong_control() -> None:
         Control({"p": -1.0})
     with pytest.raises(DomainError, match="≥ 0"):
         Control(default=math.nan)
+    for wrong in ("p", ["p"], {"p": "fast"}, {"p": None}):
+        with pytest.raises(DtypeError, match="rate"):
+            Control(wrong)  # type: ignore[arg-type]
+    assert Control.only("p", 2.0) == Control.only(["p"], 2.0)
     with pytest.raises(UnknownNameError, match="arc"):
         lir(pdg, [Focus(None, Control({"pp": 1.0}))], 1)
     with pytest.raises(DomainError, match="only arcs with parameters"):

@@ -81,13 +81,15 @@ def hub(
         What `lir` takes as `refocus`; each element of a batch of graphs gets its own variable.
 
     Raises:
-        DomainError: if `others` is not in [0, 1].
+        DomainError: if `others` is not in [0, 1]; later, if the graph has no variables.
     """
     if not 0 <= others <= 1:
         raise DomainError(f"others is in [0, 1]; given {others}")
 
     def focus_of(pdg: PDG) -> Focus:
         names = list(pdg.variables)
+        if not names:
+            raise DomainError("a hub is one of the variables; the graph has none: add some")
         center = names[int(torch.randint(len(names), (), generator=generator))]
         touching = [a.name for a in pdg.arcs.values() if center in (*a.sources, *a.targets)]
         factors = dict.fromkeys(touching, 1.0)

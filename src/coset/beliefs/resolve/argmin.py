@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -147,4 +148,14 @@ def _descend(attended: Attended, parameters: Sequence[Tensor]) -> None:
         return float(value.sum()), torch.cat([g.detach().double().flatten() for g in flat])
 
     start = torch.cat([p.detach().double().flatten() for p in unique])
-    move(minimize_smooth(evaluate, start, tolerance=tolerance))
+    best = minimize_smooth(evaluate, start, tolerance=tolerance)
+    value, gradient = evaluate(best)
+    slope = float(gradient.abs().amax()) if len(gradient) else 0.0
+    # Where the attended beliefs contradict each other nothing can be gained, and nothing is amiss
+    if math.isfinite(value) and not slope <= 1e4 * tolerance * max(1.0, abs(value)):
+        warnings.warn(
+            f"no minimizer was found for χ = ∞: a derivative of {slope:.2g} is left; the value may "
+            f"fall without bound (disbelief), or parameters have a kink: use a finite rate",
+            RuntimeWarning,
+            stacklevel=2,
+        )

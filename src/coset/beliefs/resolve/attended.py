@@ -61,7 +61,7 @@ class Attended:
     inner: Inner = field(default_factory=Inner)
     watched: tuple[Tensor, ...] = ()
     gap: float = 0.0
-    _last: tuple[tuple[int, ...], InconsistencySolution] | None = field(default=None, repr=False)
+    _last: tuple[tuple[object, ...], InconsistencySolution] | None = field(default=None, repr=False)
 
     def of(self, graph: PDG) -> Attended:
         """Return the same for another graph."""
@@ -150,9 +150,10 @@ def _gap(found: InconsistencySolution) -> float:
     return math.nan if found.gap is None else found.gap
 
 
-def _versions(graph: PDG) -> Iterator[int]:
-    """Yield what torch counts up whenever a tensor is changed in place."""
+def _versions(graph: PDG) -> Iterator[object]:
+    """Yield the arcs, and what torch counts up whenever a tensor is changed in place."""
     for arc in graph.arcs.values():
+        yield arc  # a focus may put another in its place
         if isinstance(arc.cpd, Tensor):
             yield arc.cpd._version
         for parameter in arc.parameters:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import SupportsFloat
 
 from coset.beliefs.pdg.graph import PDG
-from coset.core.errors import DomainError, UnknownNameError
+from coset.core.errors import DomainError, DtypeError, UnknownNameError
+from coset.core.foreign_files import show
 
 __all__ = ["Control"]
 
@@ -24,6 +26,7 @@ class Control:
 
     Raises:
         DomainError: if a rate is negative or NaN.
+        DtypeError: if rates are no mapping, or a rate is no number.
 
     Example:
         >>> Control({"encoder": 0.1, "decoder": math.inf}).arcs["decoder"]
@@ -34,8 +37,15 @@ class Control:
     default: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.arcs, Mapping):
+            raise DtypeError(
+                f"rates are given by name of the arc, as {{name: rate}}, or for all arcs by "
+                f"`default`; given {show(self.arcs)}"
+            )
         for name, rate in [*self.arcs.items(), ("default", self.default)]:
-            if not rate >= 0:
+            if not isinstance(rate, SupportsFloat):
+                raise DtypeError(f"rates of control are numbers; {name!r} has {show(rate)}")
+            if not float(rate) >= 0:
                 raise DomainError(
                     f"rates of control are ≥ 0 (∞ is the minimizer); {name!r}: {rate}"
                 )
@@ -45,13 +55,13 @@ class Control:
         """Let some arcs move, all at one rate, and freeze the others.
 
         Args:
-            arcs: names.
+            arcs: names, or one name.
             rate: χ.
 
         Returns:
             The control.
         """
-        return cls(dict.fromkeys(arcs, rate))
+        return cls(dict.fromkeys([arcs] if isinstance(arcs, str) else arcs, rate))
 
     def rates(self, pdg: PDG) -> dict[str, float]:
         """Return χ > 0 of the arcs that may move.

@@ -9,6 +9,7 @@ from coset.beliefs.attention import Attention
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.resolve.control import Control
 from coset.core.errors import DomainError
+from coset.core.foreign_files import show
 
 __all__ = ["Foci", "Focus", "Refocus", "foci_of"]
 
@@ -47,8 +48,11 @@ def foci_of(refocus: Refocus, pdg: PDG, steps: int) -> Iterator[Focus | tuple[Fo
     Raises:
         DomainError: if there is no focus, or something else is given.
     """
-    if not callable(refocus) and not refocus:
-        raise DomainError("refocus needs at least one focus; given none")
+    if not callable(refocus) and not (isinstance(refocus, Sequence) and refocus):
+        raise DomainError(
+            f"refocus is a function of step and graph, or a list of at least one focus; given "
+            f"{show(refocus)}; write [focus] for one that stays"
+        )
     for step in range(steps):
         found = refocus(step, pdg) if callable(refocus) else refocus[step % len(refocus)]
         if isinstance(found, Focus):

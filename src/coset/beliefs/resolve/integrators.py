@@ -53,8 +53,10 @@ def integrate(
     """
     if integrator not in ("euler", "rk4", "adaptive"):
         raise DomainError(f'integrators are "euler", "rk4" and "adaptive"; given {integrator!r}')
-    if substeps < 1 or not tolerance > 0:
-        raise DomainError(f"substeps ≥ 1 and tolerance > 0; given {substeps} and {tolerance}")
+    if not isinstance(substeps, int) or substeps < 1 or not tolerance > 0:
+        raise DomainError(
+            f"substeps is an integer ≥ 1 and tolerance > 0; given {substeps} and {tolerance}"
+        )
     state = list(start)
     if integrator == "adaptive":
         return _adaptive(field, state, 1.0 / substeps, tolerance)

@@ -20,7 +20,7 @@ from coset.beliefs.resolve.focus import Focus, Refocus, foci_of
 from coset.beliefs.resolve.integrators import Integrator, State, VectorField, integrate
 from coset.beliefs.resolve.movement import movement, tables_of
 from coset.beliefs.resolve.trace import Trace, TraceStep
-from coset.core.errors import DomainError, ShapeError
+from coset.core.errors import DomainError, NotConvergedError, ShapeError
 
 __all__ = ["lir"]
 
@@ -68,11 +68,13 @@ def lir(
     Raises:
         DomainError: if `steps` < 0, `inner` is neither, a rate is negative, a controlled arc has
             nothing to move, or two arcs share a parameter and have different rates.
+        NotConvergedError: if a step leaves the finite numbers; its parameters are put back.
         UnknownNameError: if a focus names an arc that is not there.
         ShapeError: if foci for elements are given and the batch has another shape.
 
     Warns:
-        RuntimeWarning: if nothing attended depends on what is controlled; the step moves nothing.
+        RuntimeWarning: if nothing attended depends on what is controlled: the step moves nothing;
+            if joints or a minimizer (χ = ∞) were not found to the accuracy asked for.
 
     Claims: beliefs.C15, beliefs.C16, beliefs.C22.
 
@@ -84,15 +86,14 @@ def lir(
         >>> [round(float(v), 4) for v in trace.overall[[0, 1, 20]]]
         [0.6931, 0.5102, 0.0001]
     """
-    if (
-        steps < 0
-        or overall_every < 0
-        or (inner != "exact" and (isinstance(inner, str) or inner < 1))
-    ):
+    counts = ((steps, 0), (overall_every, 0), (1 if inner == "exact" else inner, 1))
+    if not all(isinstance(number, int) and number >= least for number, least in counts):
         raise DomainError(
-            f'steps ≥ 0, overall_every ≥ 0, and inner is "exact" or ≥ 1; given {steps}, '
+            f'integers steps ≥ 0, overall_every ≥ 0, and inner "exact" or ≥ 1; given {steps}, '
             f"{overall_every}, {inner!r}"
         )
+    if isinstance(gamma, str):
+        raise DomainError(f"gamma is a number ≥ 0 here; given {gamma!r}: take a small one")
     run = _Run(
         pdg,
         gamma,
@@ -108,7 +109,21 @@ def lir(
         done.append(run.step(step, focus, start, wanted))
         if callback is not None and callback(done[-1]) is True:
             break
+    if inner == "exact":
+        _warn_of_gaps(done, tol)
     return Trace(gamma, initial, tuple(done))
+
+
+def _warn_of_gaps(steps: Sequence[TraceStep], tol: float) -> None:
+    worst = max((step.gap for step in steps), default=0.0)
+    # Gaps below 1e-9 may be all that rounding leaves
+    if worst > 10 * max(tol, 1e-9):
+        warnings.warn(
+            f"joints were not found to the gap of {tol:g} that was asked for: values are up to "
+            f"{worst:.2g} nats too high and gradients biased; raise tol, or see `gap` of each step",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True)
@@ -210,9 +225,19 @@ class _Run:
     ) -> bool:
         depends = False
 
+        def place(state: State) -> None:
+            if any(bool((y.isnan() | (y == math.inf)).any()) for y in state):
+                _assign(parameters, start)
+                raise NotConvergedError(
+                    "parameters must stay finite; this step of rates "
+                    f"{', '.join(f'{s:g}' for s in sorted(set(speeds)))} takes them beyond: use "
+                    "smaller rates of control, or more substeps"
+                )
+            _assign(parameters, state)
+
         def velocity(state: State) -> State:
             nonlocal depends
-            _assign(parameters, state)
+            place(state)
             if at_once:
                 minimize(attended, at_once)
             _, gradients = attended.gradient(parameters)
@@ -224,7 +249,7 @@ class _Run:
 
         start = [p.detach().clone() for p in parameters]
         end = self.follow(velocity, start)
-        _assign(parameters, end)
+        place(end)
         if at_once:
             minimize(attended, at_once)
         return depends or bool(at_once)

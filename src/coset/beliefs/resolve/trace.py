@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from coset.core.foreign_files import show
 from coset.core.results import Record
 
 __all__ = ["Trace", "TraceStep"]
@@ -41,6 +42,13 @@ class TraceStep(Record):
     distance: Tensor
     gap: float
 
+    def __repr__(self) -> str:
+        before, after = _mean(self.attended_before), _mean(self.attended_after)
+        return (
+            f"TraceStep({self.step}, {show(self.focus)}, attended {before} → {after}, "
+            f"overall {_mean(self.overall)}, gap {self.gap:.1e})"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Trace(Record):
@@ -55,6 +63,10 @@ class Trace(Record):
     gamma: float
     initial: Tensor
     steps: tuple[TraceStep, ...]
+
+    def __repr__(self) -> str:
+        last = self.steps[-1].overall if self.steps else self.initial
+        return f"Trace({len(self.steps)} steps, overall {_mean(self.initial)} → {_mean(last)} nats)"
 
     @property
     def overall(self) -> Tensor:
@@ -80,6 +92,10 @@ class Trace(Record):
         flat = self.initial.reshape(-1)
         start = [_row(0, e, "", [None, None, float(v), 0.0, 0.0, None]) for e, v in enumerate(flat)]
         return start + [row for step in self.steps for row in _rows_of(step)]
+
+
+def _mean(values: Tensor) -> str:
+    return f"{float(values.double().mean()):.4g}" + (" (mean)" if values.ndim else "")
 
 
 _COLUMNS = ("attended_before", "attended_after", "overall", "movement", "distance", "gap")
