@@ -70,3 +70,18 @@ def test_a_gradient_that_leads_nowhere_ends_the_search():
     start = torch.ones(2, dtype=torch.float64)
     assert torch.equal(minimize_smooth(wrong, start, tolerance=1e-9), start)
     assert calls < 100
+
+
+def test_noise_in_slopes_ends_the_search_at_the_flattest_point():
+    generator = torch.Generator().manual_seed(0)
+    calls = 0
+
+    def noisy(x):
+        nonlocal calls
+        calls += 1
+        noise = 1e-7 * torch.randn(3, generator=generator, dtype=torch.float64)
+        return float((x - 1).square().sum()), 2 * (x - 1) + noise
+
+    found = minimize_smooth(noisy, torch.zeros(3, dtype=torch.float64), tolerance=1e-15)
+    assert float((found - 1).abs().max()) <= 1e-6
+    assert calls < 3000

@@ -131,7 +131,8 @@ def _assign(arc: Arc, probabilities: Tensor) -> None:
 def _descend(attended: Attended, parameters: Sequence[Tensor]) -> None:
     """Minimize over parameters by L-BFGS, in place."""
     unique = list({id(p): p for p in parameters}.values())
-    tolerance = 1e-10 if all(p.dtype == torch.float64 for p in unique) else 1e-6
+    is_double = all(p.dtype == torch.float64 for p in unique)
+    tolerance, tolerated = (1e-12, 1e-6) if is_double else (1e-6, 1e-2)
 
     def move(point: Tensor) -> None:
         with torch.no_grad():
@@ -152,7 +153,7 @@ def _descend(attended: Attended, parameters: Sequence[Tensor]) -> None:
     value, gradient = evaluate(best)
     slope = float(gradient.abs().amax()) if len(gradient) else 0.0
     # Where the attended beliefs contradict each other nothing can be gained, and nothing is amiss
-    if math.isfinite(value) and not slope <= 1e4 * tolerance * max(1.0, abs(value)):
+    if math.isfinite(value) and not slope <= tolerated * max(1.0, abs(value)):
         warnings.warn(
             f"no minimizer was found for χ = ∞: a derivative of {slope:.2g} is left; the value may "
             f"fall without bound (disbelief), or parameters have a kink: use a finite rate",

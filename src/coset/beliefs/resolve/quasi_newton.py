@@ -21,6 +21,7 @@ Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 
 _HISTORY = 20
 _TRIALS = 30
+_PATIENCE = 20  # searches without a lower value or a flatter slope
 _DECREASE, _CURVATURE, _ROUNDING = 1e-4, 0.9, 1e-13
 
 
@@ -45,11 +46,17 @@ def minimize_smooth(
         >>> minimize_smooth(evaluate, torch.zeros(2).double(), tolerance=1e-12)
         tensor([2., 2.], dtype=torch.float64)
     """
-    x = start
+    x = best = start
     value, gradient = evaluate(x)
+    lowest, flattest, idle = value, math.inf, 0
     pairs: deque[tuple[Tensor, Tensor]] = deque(maxlen=_HISTORY)
     for _ in range(max_iter):
-        if not math.isfinite(value) or float(gradient.abs().amax()) <= tolerance:
+        largest = float(gradient.abs().amax()) if len(gradient) else 0.0
+        falls = value < lowest - _ROUNDING * (1 + abs(lowest))
+        idle = 0 if falls or largest < flattest else idle + 1
+        if idle == 0:
+            best, lowest, flattest = x, value, largest
+        if not math.isfinite(value) or largest <= tolerance or idle > _PATIENCE:
             break
         direction = _direction(gradient, pairs)
         found = _search(evaluate, x, value, gradient, direction, first=not pairs)
@@ -63,7 +70,7 @@ def minimize_smooth(
         if float(step @ change) > 1e-300:
             pairs.append((step, change))
         x, gradient = new_x, new_gradient
-    return x
+    return best
 
 
 def _direction(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor]]) -> Tensor:
