@@ -113,13 +113,15 @@ def _mean(values: list[Any]) -> str:
     if all(isinstance(value, bool) for value in given):
         return f"{sum(given)}/{len(given)}"
     mean = float(np.mean(numbers))
+    tiny = 0 < abs(mean) < 5e-5
     whole = abs(mean) >= 100 or all(isinstance(v, int) for v in given)
     digits = 0 if whole else 3 if abs(mean) >= 0.1 or mean == 0 else 4
+    form = ".0e" if tiny else f",.{digits}f"
     if len(set(numbers)) < 2:
-        return f"{mean:,.{digits}f}"
+        return f"{mean:{form}}"
     error = float(np.std(numbers, ddof=1)) / np.sqrt(len(numbers))
     half = float(student.ppf(0.975, len(numbers) - 1)) * error
-    return f"{mean:,.{digits}f} ± {half:,.{digits}f}"
+    return f"{mean:{form}} ± {half:{form}}"
 
 
 if __name__ == "__main__":
