@@ -6,15 +6,24 @@ import math
 
 import pytest
 import torch
+from tests.beliefs.tree_cases import conflicting_tree
 
 from coset.beliefs.attention import Attention
 from coset.beliefs.errors import WidthError
 from coset.beliefs.infer import infer
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.random_graphs import random_table
+from coset.beliefs.solvers.envelope import inconsistency
 from coset.beliefs.solvers.solve import solve
+from coset.beliefs.tree.envelope import tree_inconsistency
 from coset.beliefs.tree.network import ancestors, is_network
-from coset.core.errors import DomainError, NotConvergedError, RangeError, UnknownNameError
+from coset.core.errors import (
+    DomainError,
+    NotConvergedError,
+    RangeError,
+    UnknownNameError,
+    UnsupportedError,
+)
 
 
 def _network(*batch: int, beta: float = 1.0) -> PDG:
@@ -133,3 +142,53 @@ def test_bad_questions_are_refused():
     sure.observe("A", 1)
     with pytest.raises(NotConvergedError, match="'a'"):
         infer(sure, "A")
+
+
+# --- gradients -----------------------------------------------------------------------------------
+
+
+def test_gradients_on_a_tree_equal_those_of_the_dense_joint():
+    pdg = conflicting_tree(6)
+    for name in ("p2", "q3"):
+        arc = pdg.arcs.pop(name)
+        pdg.add(name, arc.targets, arc.sources, cpd=arc.cpd, learnable=True)
+    for gamma in (0.0, 0.3):
+        logits = [own for (own,) in pdg.parameters().values()]
+        found = torch.autograd.grad(tree_inconsistency(pdg, gamma, tol=1e-13), logits)
+        expected = torch.autograd.grad(inconsistency(pdg, gamma, tol=1e-13), logits)
+        for one, other in zip(found, expected, strict=True):
+            assert other.abs().max() > 1e-4
+            assert torch.allclose(one, other, atol=1e-7)
+
+
+def test_descent_of_the_gradient_resolves_many_beliefs():
+    pdg = conflicting_tree(60)
+    learned = pdg.copy()
+    for name in [n for n in pdg.arcs if n.startswith("q")]:
+        arc = learned.arcs.pop(name)
+        learned.add(name, arc.targets, arc.sources, cpd=arc.cpd, learnable=True)
+    values = []
+    for _ in range(5):
+        value = tree_inconsistency(learned)
+        value.backward()
+        values.append(float(value.detach()))
+        with torch.no_grad():
+            for (logits,) in learned.parameters().values():
+                logits -= logits.grad
+                logits.grad = None
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.8 * values[0]
+
+
+def test_gradients_say_what_they_cannot_do():
+    pdg = conflicting_tree(6)
+    pdg.add("sure", "X0", cpd=torch.full((3,), 1 / 3, dtype=torch.float64), beta=math.inf)
+    hard = pdg.copy()
+    hard.arcs["sure"] = PDG({"X0": 3}).add("sure", "X0", learnable=True, beta=math.inf)
+    with pytest.raises(UnsupportedError, match="'sure'"):
+        tree_inconsistency(hard)
+    with pytest.warns(RuntimeWarning, match="above its infimum"):
+        tree_inconsistency(conflicting_tree(30), tol=1e-14, max_iter=1)
+    pdg.add("never", "X0", cpd=torch.tensor([0.0, 0.5, 0.5], dtype=torch.float64))
+    pdg.observe("X0", 0)
+    assert tree_inconsistency(pdg).item() == math.inf
