@@ -102,7 +102,8 @@ def _marginals(plan, marginal, entries, totals, lanes):
 def _slope(arcs, marginal, cost, ban, slope, logs, sources, x, lanes):
     """Write Σ c log μ(t|s) − b log p(t|s) for each entry of a leaf; 0 where it is forbidden.
 
-    Where μ(s) is too small, log tables x are raised for all targets alike.
+    Where μ(s) is too small, log tables x are raised for all targets alike; each arc does its share,
+    so that no world gets more than the least weight of its sources.
     """
     first, length, at, source_of, num_sources, weight, uniform = arcs
     rows, num = slope.shape[0], len(lanes)
@@ -131,7 +132,7 @@ def _slope(arcs, marginal, cost, ban, slope, logs, sources, x, lanes):
             for i in range(length[arc]):
                 raised, here = x[first[arc] + i], total[own[i]]
                 for k in range(num):
-                    raised[k] += max(LEAST_LOG_MASS - here[k], 0.0)
+                    raised[k] += max(LEAST_LOG_MASS - here[k], 0.0) / len(weight)
         c, alone = weight[arc], uniform[arc]
         for i in range(length[arc]):
             out, row, here = slope[first[arc] + i], logs[first[arc] + i], total[own[i]]
