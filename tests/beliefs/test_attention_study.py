@@ -149,6 +149,11 @@ def test_rows(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     assert again == [r for r in rows if (r["structure"], r["focus"]) == ("4v", "hub")]
 
 
+def test_pictures_without_rows() -> None:
+    for draw in (resolution_heatmap, resolution_scatter, resolution_trace, parameter_paths):
+        assert not any(axes.images for axes in draw([], []).axes)
+
+
 def test_wrong_settings(tmp_path: Path) -> None:
     for config in (
         AttentionStudyConfig(num_replicates=0),

@@ -22,7 +22,7 @@ from coset.beliefs.gflow import (
 )
 from coset.beliefs.gflow.policy import masked_log_softmax
 from coset.beliefs.gflow.trajectories import Trajectories
-from coset.core.errors import DomainError, RangeError, ShapeError
+from coset.core.errors import DomainError, DtypeError, RangeError, ShapeError
 
 SIZES = [(2, 1), (2, 3), (3, 2), (4, 2), (5, 1)]
 
@@ -210,6 +210,8 @@ def test_the_floors_of_a_million_draws(name, low, high, generator):
     [
         ((1, 2), {}, "height"),
         ((3, 0), {}, "dims"),
+        ((2.5, 2), {}, "integer"),
+        ((math.nan, 2), {}, "integer"),
         ((3, 2, "cubic"), {}, "cubic"),
         ((3, 2), {"reward_floor": -1.0}, "reward_floor"),
         ((3, 2), {"reward_floor": math.nan}, "reward_floor"),
@@ -228,9 +230,23 @@ def test_states_outside_of_the_grid_are_refused():
     for wrong in ([[3, 0]], [[-1, 0]], [[0, 0, 0]]):
         with pytest.raises(RangeError, match="coordinates"):
             grid.state_numbers(torch.tensor(wrong))
+    with pytest.raises(DtypeError, match="integers"):
+        grid.state_numbers(torch.tensor([[0.5, 1.0]]))
     for wrong in ([0, 0, 0, 2], [0, 1], [2, 0, 2]):
         with pytest.raises(DomainError, match="must stop"):
             Trajectories.of_actions(grid, torch.tensor(wrong))
+    for wrong in ([-1, 2], [3, 2]):
+        with pytest.raises(DomainError, match=r"in 0 … 2"):
+            Trajectories.of_actions(grid, torch.tensor(wrong))
+    with pytest.raises(DtypeError, match="int64"):
+        Trajectories.of_actions(grid, torch.tensor([0.0, 2.0]))
+    for shape in ((), (2, 0)):
+        with pytest.raises(ShapeError, match="L ≥ 1"):
+            Trajectories.of_actions(grid, torch.zeros(shape, dtype=torch.int64))
+
+
+def test_trajectories_are_shown_in_one_line():
+    assert repr(all_trajectories(HyperGrid(3, 2))) == "Trajectories((19,), at most 5 actions)"
 
 
 def test_tables_that_are_refused(generator):
@@ -240,6 +256,9 @@ def test_tables_that_are_refused(generator):
         exact_terminal_distribution(grid, log_pf[:-1])
     with pytest.raises(ShapeError, match="floating"):
         exact_terminal_distribution(grid, torch.zeros(9, 3, dtype=torch.int64))
+    for wrong in (log_pf.numpy(), torch.zeros(())):
+        with pytest.raises(ShapeError, match="floating tensor"):
+            exact_terminal_distribution(grid, wrong)
     with pytest.raises(DomainError, match="mask"):
         exact_terminal_distribution(grid, torch.full((9, 3), 1 / 3).log())
     with pytest.raises(DomainError, match="NaN"):
@@ -257,8 +276,17 @@ def test_distributions_that_are_refused():
         l1_distance(half, torch.ones(1))
     with pytest.raises(ShapeError, match=r"\(n,\)"):
         sampled_l1_distance(half, half[None], 3)
+    with pytest.raises(ShapeError, match="broadcast"):
+        l1_distance(torch.zeros(2, 3), torch.zeros(4, 3))
+    with pytest.raises(ShapeError, match=r"\(n,\)"):
+        noise_floor(half[None], 3)
+    with pytest.raises(DomainError, match="sum to 1"):
+        sampled_l1_distance(half, 7 * half, 3)
     for wrong, num in (
         (half, 0),
+        (half, 2.5),
+        (half, math.nan),
+        (half, 10**18),
         (half * 3, 1),
         (torch.tensor([1.5, -0.5]), 1),
         (half * math.nan, 1),

@@ -170,8 +170,9 @@ def test_bad_input_is_refused():
         variance_gradient(zero[:1], zero[:1], zero[:1], lengths[:1])
     with pytest.raises(DtypeError, match="int64"):
         trajectory_balance(lengths, zero, zero, 0.0, lengths)
-    with pytest.raises(DomainError, match="add 1"):
-        trajectory_balance(zero, zero, zero, 0.0, lengths - 1)
+    for wrong in (lengths - 1, lengths * math.nan):
+        with pytest.raises(DomainError, match="add 1"):
+            trajectory_balance(zero, zero, zero, 0.0, wrong)
     with pytest.raises(DomainError, match="normalize"):
         trajectory_balance(zero, zero, zero, 0.0, lengths, "steps")
     with pytest.raises(DomainError, match="clip"):
@@ -180,6 +181,18 @@ def test_bad_input_is_refused():
         detailed_balance(zero, zero, zero, zero[:1])
     with pytest.raises(ShapeError, match="same N"):
         flow_matching(torch.zeros(2, 2), torch.zeros(3, 2))
+    whole = torch.zeros(1, 2, dtype=torch.int64)
+    for loss, given in (
+        (detailed_balance, (whole,) * 4),
+        (flow_matching, (whole,) * 2),
+        (flow_matching, (torch.zeros(1, 2).numpy(),) * 2),
+        (subtrajectory_balance, (whole, whole[:, 1:], whole[:, 1:], whole[:, 0] + 1)),
+    ):
+        with pytest.raises(DtypeError, match="floating"):
+            loss(*given)
+    number = torch.zeros(())
+    with pytest.raises(ShapeError, match="log_flows"):
+        subtrajectory_balance(number, number, number, number)
     table = torch.zeros(1, 2)
     with pytest.raises(ShapeError, match="log_flows"):
         subtrajectory_balance(table, table, table, torch.tensor([1]))

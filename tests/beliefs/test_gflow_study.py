@@ -111,6 +111,10 @@ def test_bad_focus_input_is_refused():
     steps, one, two = torch.zeros(2, 1), torch.ones(1), torch.ones(2)
     good = [paths, half, steps, steps, torch.zeros(2), one, two]
     assert attended_inconsistency(*good).isfinite()
+    never = steps - math.inf
+    assert attended_inconsistency(paths, half, never, steps, torch.zeros(2), one, two) == math.inf
+    ignored = [paths, half, never, steps, torch.zeros(2), 0 * one, two]
+    assert attended_inconsistency(*ignored).isfinite()  # an arc that is not attended is dropped
     for place, wrong, error, message in (
         (0, paths[:, :1], ShapeError, "paths must be"),
         (0, paths[:0], ShapeError, "paths must be"),

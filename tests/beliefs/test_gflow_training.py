@@ -20,7 +20,13 @@ from coset.beliefs.gflow import (
     sample_trajectories,
 )
 from coset.beliefs.gflow.trajectories import look_up
-from coset.core.errors import ConfigError, DomainError, NotConvergedError, ShapeError
+from coset.core.errors import (
+    ConfigError,
+    DomainError,
+    DtypeError,
+    NotConvergedError,
+    ShapeError,
+)
 
 
 def generators(*seeds):
@@ -177,6 +183,8 @@ def test_bad_settings_are_refused():
         ("learning_rate", math.nan),
         ("log_z_factor", math.inf),
         ("batch_size", 1),
+        ("batch_size", 2.5),
+        ("num_steps", math.nan),
         ("num_steps", 0),
         ("replay_capacity", -1),
         ("final_rate_share", 1.5),
@@ -192,6 +200,10 @@ def test_bad_settings_are_refused():
         GridPolicy(grid, (0,), generators(0))
     with pytest.raises(DomainError, match="hidden_sizes"):
         GFlowNetTrainer(grid, QUICK, [])
+    with pytest.raises(DtypeError, match="write"):
+        GFlowNetTrainer(grid, QUICK, generators(0)[0])
+    with pytest.raises(ShapeError, match="each member"):
+        GridPolicy(grid, (4,), generators(0)).forward(torch.tensor([[1], [2]]))
     with pytest.raises(DomainError, match="num must be"):
         sample_trajectories(grid, lambda states: states, 0, generators(0))
     for sizes in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):

@@ -28,7 +28,7 @@ WORKED_START = 0.008744582514
 NUM_STEPS = {"smoke": 20, "cpu": 40, "paper": 40}
 # How many random graphs, by preset.
 CASES = {"smoke": 4, "cpu": 30, "paper": 200}
-TOLERANCE = 1e-8  # of two values, each of which has a gap of at most 1e-9
+TOLERANCE = 1e-8  # of a difference of two values, which are asked for to a gap of 1e-13
 # The recipe overstates each mean by more than this share, and "resolves" more than so many percent
 # where it only ever looks at one arc.
 LEAST_EXCESS = 0.05

@@ -43,6 +43,8 @@ def resolution_heatmap(rows: Rows, folders: Sequence[Path]) -> Figure:
     foci, structures = _names(table, "focus")[::-1], _names(table, "structure")
     with style():
         figure = Figure(figsize=(5.0, 4.6))
+        if not table:
+            return figure
         for axes, solver in zip(figure.subplots(2, 1, sharex=True), _TITLES, strict=True):
             values = [
                 [_mean(table, focus, structure, solver) for structure in structures]

@@ -8,6 +8,7 @@ from torch import Tensor
 from coset.beliefs.errors import NotNormalizedError
 from coset.beliefs.gflow.hypergrid import HyperGrid
 from coset.core.errors import DomainError, ShapeError
+from coset.core.foreign_files import show
 
 __all__ = [
     "balanced_flows",
@@ -17,6 +18,7 @@ __all__ = [
     "sampled_l1_distance",
 ]
 
+_MOST_SAMPLES = 10**9  # differences of lgamma lose all digits at 1e15
 _ROW_TOLERANCE = 1e-4  # of tables that a network in float32 has made
 
 
@@ -68,10 +70,12 @@ def _in_order(grid: HyperGrid, by_level: list[Tensor]) -> Tensor:
 
 
 def _check_table(grid: HyperGrid, table: Tensor, width: int, mask: Tensor, name: str) -> None:
-    if table.shape[-2:] != (grid.num_states, width) or not table.is_floating_point():
+    fits = isinstance(table, Tensor) and table.is_floating_point()
+    if not fits or table.shape[-2:] != (grid.num_states, width):
+        given = f"{table.dtype} {tuple(table.shape)}" if fits else show(table)
         raise ShapeError(
-            f"a table of log {name} must be floating and (…, {grid.num_states}, {width}); given "
-            f"{table.dtype} {tuple(table.shape)}"
+            f"a table of log {name} must be a floating tensor (…, {grid.num_states}, {width}); "
+            f"given {given}"
         )
     chance = table.detach().double().exp()
     if torch.isnan(chance).any() or (chance * ~mask > 0).any():
@@ -153,10 +157,13 @@ def l1_distance(found: Tensor, target: Tensor) -> Tensor:
         >>> float(l1_distance(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0])))
         1.0
     """
-    if found.shape[-1:] != target.shape[-1:]:
+    fits = found.dim() > 0 and found.shape[-1:] == target.shape[-1:]
+    # Batches broadcast from the right: axes fit that are equal, or 1 of one of the two.
+    pairs = zip(found.shape[::-1], target.shape[::-1], strict=False)
+    if not fits or any(a != b and 1 not in (a, b) for a, b in pairs):
         raise ShapeError(
-            f"both distributions must be over the same states; given {tuple(found.shape)} and "
-            f"{tuple(target.shape)}"
+            f"both distributions must be over the same states, and their batches broadcast; given "
+            f"{tuple(found.shape)} and {tuple(target.shape)}"
         )
     return (found - target).abs().sum(-1)
 
@@ -174,29 +181,31 @@ def sampled_l1_distance(
     `exact_terminal_distribution`. Of the target itself its mean is `noise_floor`.
 
     Args:
-        distribution: (n,) the distribution that is drawn from.
+        distribution: (n,) the distribution that is drawn from, n at most 2**24.
         target: (n,) what it is compared with.
-        num_samples: N ≥ 1.
+        num_samples: N in 1 … 1e9.
         generator: source of randomness.
 
     Returns:
         Σₓ |count(x)/N − target(x)|.
 
     Raises:
-        DomainError: if N < 1, or `distribution` is none.
-        ShapeError: if the two are not of one shape (n,).
+        DomainError: if N is no such integer, or either is no distribution.
+        ShapeError: if the two are not of one shape (n,), or n is larger.
 
     Example:
         >>> sure = torch.tensor([0.0, 1.0])
         >>> sampled_l1_distance(sure, sure, 10)
         0.0
     """
-    if distribution.dim() != 1 or distribution.shape != target.shape:
+    fits = distribution.dim() == 1 and distribution.shape == target.shape
+    if not fits or len(target) > 2**24:  # what torch can draw from
         raise ShapeError(
-            f"both distributions must be (n,); given {tuple(distribution.shape)} and "
-            f"{tuple(target.shape)}"
+            f"both distributions must be (n,), n at most 2**24; given "
+            f"{tuple(distribution.shape)} and {tuple(target.shape)}"
         )
     _check_sample(distribution, num_samples)
+    _check_sample(target, num_samples)
     drawn = torch.multinomial(
         distribution.double(), num_samples, replacement=True, generator=generator
     )
@@ -213,13 +222,14 @@ def noise_floor(target: Tensor, num_samples: int) -> float:
 
     Args:
         target: (n,) the distribution.
-        num_samples: N ≥ 1.
+        num_samples: N in 1 … 1e9.
 
     Returns:
         The mean, to a relative error near N ln N · 2e-16.
 
     Raises:
-        DomainError: if N < 1, or `target` is no distribution.
+        DomainError: if N is no such integer, or `target` is no distribution.
+        ShapeError: if `target` is not (n,).
 
     Claims: beliefs.C20d.
 
@@ -240,8 +250,12 @@ def noise_floor(target: Tensor, num_samples: int) -> float:
 
 
 def _check_sample(distribution: Tensor, num_samples: int) -> None:
-    if num_samples < 1:
-        raise DomainError(f"num_samples must be ≥ 1; given {num_samples}")
+    if not isinstance(num_samples, int) or not 1 <= num_samples <= _MOST_SAMPLES:
+        raise DomainError(
+            f"num_samples must be an integer in 1 … {_MOST_SAMPLES:,}; given {num_samples}"
+        )
+    if distribution.dim() != 1:
+        raise ShapeError(f"a distribution must be (n,); given {tuple(distribution.shape)}")
     total = float(distribution.sum())
     if not abs(total - 1) <= _ROW_TOLERANCE or not bool((distribution >= 0).all()):
         raise DomainError(f"a distribution must be ≥ 0 and sum to 1; given a sum of {total:.6g}")

@@ -39,7 +39,7 @@ def attended_inconsistency(
         backward_attention: (n + 1,): φ_B, and at last the attention to the target.
 
     Returns:
-        (): nats; differentiable in the five floating arguments.
+        (): nats; differentiable in all arguments but `paths`.
 
     Raises:
         ShapeError: if shapes do not fit, or there are no paths.
@@ -68,10 +68,16 @@ def attended_inconsistency(
     pair = [_log_marginal(paths[:, i : i + 2], sampler) for i in range(steps)]
     before, after = torch.stack(single[:-1], dim=1), torch.stack(single[1:], dim=1)
     both = torch.stack(pair, dim=1)
-    forward = (both - before - log_pf) @ forward_attention.to(both.dtype)
-    backward = (both - after - log_pb) @ backward_attention[:-1].to(both.dtype)
-    ends = (single[-1] - log_target) * backward_attention[-1]
-    return sampler @ (forward + backward + ends)
+    forward = _attended(both - before - log_pf, forward_attention)
+    backward = _attended(both - after - log_pb, backward_attention[:-1])
+    ends = _attended((single[-1] - log_target)[:, None], backward_attention[-1:])
+    return (sampler * (forward + backward + ends)).sum()
+
+
+def _attended(surprise: Tensor, attention: Tensor) -> Tensor:
+    """Return Σ φᵢ sᵢ of each path; 0 · ∞ = 0, as an arc that is not attended is dropped."""
+    dropped = surprise.isinf() & (attention == 0)
+    return (surprise.masked_fill(dropped, 0.0) * attention).sum(1)
 
 
 def _checked_paths(
@@ -136,7 +142,7 @@ def balancing_focus(
             f"lengths must be of the imbalance's shape {tuple(imbalance.shape)}; given "
             f"{tuple(lengths.shape)}"
         )
-    if (lengths < 1).any():
+    if not (lengths >= 1).all():
         raise DomainError(f"lengths count the stop and must be ≥ 1; given {lengths.min()}")
     fixed = imbalance.detach()
     control = 2 * fixed.abs()

@@ -14,7 +14,7 @@ from coset.beliefs.gflow.rewards import (
     original_reward,
     xor_reward,
 )
-from coset.core.errors import DomainError, RangeError
+from coset.core.errors import DomainError, DtypeError, RangeError
 
 __all__ = ["HyperGrid", "RewardName"]
 
@@ -46,8 +46,8 @@ class HyperGrid:
         device: where the tables are.
 
     Raises:
-        DomainError: if a size is too small or the grid too large, the reward unknown, or a floor
-            no finite number (R₀ negative).
+        DomainError: if a size is no integer or too small, the grid too large, the reward unknown,
+            or a floor no finite number (R₀ negative).
 
     Example:
         >>> grid = HyperGrid(8, 2)
@@ -67,8 +67,10 @@ class HyperGrid:
         log_reward_floor: float = -10.0,
         device: torch.device | str | None = None,
     ) -> None:
-        if height < 2 or dims < 1:
-            raise DomainError(f"height must be ≥ 2 and dims ≥ 1; given {height} and {dims}")
+        if not isinstance(height, int) or not isinstance(dims, int) or height < 2 or dims < 1:
+            raise DomainError(
+                f"height must be an integer ≥ 2 and dims one ≥ 1; given {height} and {dims}"
+            )
         if reward not in get_args(RewardName):
             raise DomainError(f"reward must be one of {get_args(RewardName)}; given {reward!r}")
         self.height, self.dims, self.reward = height, dims, reward
@@ -134,7 +136,10 @@ class HyperGrid:
 
         Raises:
             RangeError: if the last axis is not D long, or a coordinate is outside of the grid.
+            DtypeError: if coordinates are floating.
         """
+        if coordinates.is_floating_point():
+            raise DtypeError(f"coordinates must be integers; given {coordinates.dtype}")
         fits = coordinates.shape[-1:] == (self.dims,)
         if not fits or ((coordinates < 0) | (coordinates >= self.height)).any():
             raise RangeError(
@@ -168,7 +173,7 @@ class HyperGrid:
 
     @cached_property
     def target(self) -> Tensor:
-        """(Hᴰ,): R / Σ R, of the rewards as they are; 0 / 0 where all rewards are 0."""
+        """(Hᴰ,): R / Σ R, of the rewards as they are (Σ R > 0 for each of the four)."""
         return self.rewards / self.rewards.sum()
 
     @cached_property

@@ -54,7 +54,7 @@ def trajectory_balance(
 
     Raises:
         ShapeError: if a shape is wrong, or there are no trajectories.
-        DtypeError: if `log_pf` is not floating.
+        DtypeError: if `log_pf` is no floating tensor.
         DomainError: if `normalize` is unknown, a length < 1, or `clip` ≤ 0.
 
     Claims: beliefs.C20a, beliefs.C20b.
@@ -103,7 +103,7 @@ def variance_gradient(
 
     Raises:
         ShapeError: if a shape is wrong, or N < 2.
-        DtypeError: if `log_pf` is not floating.
+        DtypeError: if `log_pf` is no floating tensor.
         DomainError: if `normalize` is unknown, a length < 1, or `clip` ≤ 0.
 
     Claims: beliefs.C20b.
@@ -121,18 +121,23 @@ def variance_gradient(
 def _check_trajectories(
     log_pf: Tensor, log_pb: Tensor, log_reward: Tensor, lengths: Tensor, least: int
 ) -> None:
-    if not log_pf.is_floating_point():
-        raise DtypeError(f"log_pf must be floating; given {log_pf.dtype}")
+    _check_floating(log_pf)
     shapes = [tuple(given.shape) for given in (log_pf, log_pb, log_reward, lengths)]
     if len(set(shapes)) != 1 or log_pf.dim() < 1 or log_pf.shape[-1] < least:
         raise ShapeError(
             f"log_pf, log_pb, log_reward and lengths must be of one shape (…, N) with N ≥ {least}; "
             f"given {shapes}"
         )
-    if (lengths < 1).any():
+    if not (lengths >= 1).all():
         raise DomainError(
             f"lengths count the stop and must be ≥ 1; given {lengths.min()}; add 1 if yours do not"
         )
+
+
+def _check_floating(*given: Tensor) -> None:
+    kinds = [x.dtype if isinstance(x, Tensor) else type(x).__name__ for x in given]
+    if not all(isinstance(x, torch.dtype) and x.is_floating_point for x in kinds):
+        raise DtypeError(f"logarithms must be floating tensors; given {kinds}")
 
 
 def _mean_square(
@@ -166,6 +171,7 @@ def detailed_balance(
 
     Raises:
         ShapeError: if shapes differ, or there are no steps.
+        DtypeError: if an argument is no floating tensor.
 
     Claims: beliefs.C20b.
 
@@ -174,6 +180,7 @@ def detailed_balance(
         >>> float(detailed_balance(one, -one, one, -one * 0))
         1.0
     """
+    _check_floating(log_flow, log_pf, next_log_flow, log_pb)
     shapes = [tuple(given.shape) for given in (log_flow, log_pf, next_log_flow, log_pb)]
     if len(set(shapes)) != 1 or log_flow.dim() < 1 or not log_flow.shape[-1]:
         raise ShapeError(f"all four must be of one shape (…, N) with N ≥ 1; given {shapes}")
@@ -193,6 +200,7 @@ def flow_matching(log_inflows: Tensor, log_outflows: Tensor) -> Tensor:
 
     Raises:
         ShapeError: if the two are not of the same states, or there are none.
+        DtypeError: if an argument is no floating tensor.
 
     Claims: beliefs.C20b.
 
@@ -201,6 +209,7 @@ def flow_matching(log_inflows: Tensor, log_outflows: Tensor) -> Tensor:
         >>> round(float(flow_matching(in_, out)), 6)  # (log 2)²
         0.480453
     """
+    _check_floating(log_inflows, log_outflows)
     fits = log_inflows.dim() > 1 and log_inflows.shape[:-1] == log_outflows.shape[:-1]
     if not fits or not log_inflows.numel() or not log_outflows.numel():
         raise ShapeError(
@@ -231,6 +240,7 @@ def subtrajectory_balance(
 
     Raises:
         ShapeError: if a shape is wrong, or there are no trajectories.
+        DtypeError: if one of the first three is no floating tensor.
         DomainError: if λ is not positive and finite, or a length outside 1 … L.
 
     Complexity: O(N L²) time and memory.
@@ -243,7 +253,8 @@ def subtrajectory_balance(
         >>> float(subtrajectory_balance(flows, zero, zero, torch.tensor([1])))
         9.0
     """
-    longest = log_pf.shape[-1]
+    _check_floating(log_flows, log_pf, log_pb)
+    longest = log_pf.shape[-1] if log_pf.dim() else 0
     wanted = (*log_pf.shape[:-1], longest + 1)
     wrong = log_pf.dim() < 2 or log_pb.shape != log_pf.shape or log_flows.shape != wanted
     if wrong or lengths.shape != log_pf.shape[:-1] or not lengths.numel():
@@ -251,7 +262,7 @@ def subtrajectory_balance(
             f"log_pf and log_pb must be (…, N, L), log_flows (…, N, L + 1), lengths (…, N), N ≥ 1; "
             f"given {[tuple(x.shape) for x in (log_pf, log_pb, log_flows, lengths)]}"
         )
-    if not 0 < lam < float("inf") or (lengths < 1).any() or (lengths > longest).any():
+    if not 0 < lam < float("inf") or not ((lengths >= 1) & (lengths <= longest)).all():
         raise DomainError(
             f"lam must be positive and lengths in 1 … {longest}; given {lam} and lengths of "
             f"{lengths.min()} … {lengths.max()}"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coset.beliefs.gflow.hypergrid import HyperGrid
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError, ShapeError
 
 __all__ = ["GridPolicy", "masked_log_softmax"]
 
@@ -31,6 +31,7 @@ class GridPolicy(nn.Module):
 
     Raises:
         DomainError: if a width is < 1 or there are no members.
+        DtypeError: if `generators` is one generator.
 
     Example:
         >>> policy = GridPolicy(HyperGrid(8, 2), (64, 64), [torch.Generator().manual_seed(0)])
@@ -48,6 +49,10 @@ class GridPolicy(nn.Module):
         generators: Sequence[torch.Generator],
     ) -> None:
         super().__init__()
+        if isinstance(generators, torch.Generator):
+            raise DtypeError(
+                "generators must be a list, one a member; given one: write [generator]"
+            )
         if not generators or any(size < 1 for size in hidden_sizes):
             raise DomainError(
                 f"hidden_sizes must be ≥ 1 and there must be a generator a member; given "
@@ -72,13 +77,21 @@ class GridPolicy(nn.Module):
         """Return log P_F and log P_B at states of each member's own.
 
         Args:
-            states: (M, …) int64.
+            states: (M, …) int64, numbers of states, not checked.
 
         Returns:
             (M, …, D + 1) and (M, …, D), −inf where the grid forbids; the latter is −inf at the
             origin throughout.
+
+        Raises:
+            ShapeError: if the first axis is not M long.
         """
-        logits = self._logits(self._k_hot(states.flatten(1)))
+        if states.shape[:1] != (self.num_members,):
+            raise ShapeError(
+                f"states must be ({self.num_members}, …), those of each member; given "
+                f"{tuple(states.shape)}"
+            )
+        logits = self._logits(self._k_hot(states.reshape(self.num_members, -1)))
         return self._log_probabilities(logits.reshape(*states.shape, -1), states)
 
     def tables(self) -> tuple[Tensor, Tensor]:

@@ -66,9 +66,10 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if self.loss not in get_args(LossName):
             raise ConfigError(f"loss must be one of {get_args(LossName)}; given {self.loss!r}")
-        if self.batch_size < 2 or self.num_steps < 1 or self.replay_capacity < 0:
+        counts = ((self.batch_size, 2), (self.num_steps, 1), (self.replay_capacity, 0))
+        if not all(isinstance(number, int) and number >= least for number, least in counts):
             raise ConfigError(
-                f"batch_size must be ≥ 2, num_steps ≥ 1 and replay_capacity ≥ 0; given "
+                f"integers batch_size ≥ 2, num_steps ≥ 1 and replay_capacity ≥ 0; given "
                 f"{self.batch_size}, {self.num_steps}, {self.replay_capacity}"
             )
         for name in ("learning_rate", "log_z_factor", "loss_clip", "gradient_clip"):
@@ -121,8 +122,8 @@ class GFlowNetTrainer:
     ) -> None:
         self.grid, self.settings = grid, settings
         self.num_steps = self.num_trajectories = 0
+        self.policy = GridPolicy(grid, settings.hidden_sizes, generators)
         self._generators = list(generators)
-        self.policy = GridPolicy(grid, settings.hidden_sizes, self._generators)
         self.log_z = nn.Parameter(torch.zeros(len(self._generators), device=grid.device))
         self._groups = [
             {"params": list(self.policy.parameters()), "lr": settings.learning_rate},

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from coset.beliefs.gflow.hypergrid import HyperGrid
-from coset.core.errors import DomainError
+from coset.core.errors import DomainError, DtypeError, ShapeError
 
 __all__ = [
     "Trajectories",
@@ -40,6 +40,11 @@ class Trajectories:
     lengths: Tensor
     dims: int
 
+    def __repr__(self) -> str:
+        return (
+            f"Trajectories({tuple(self.lengths.shape)}, at most {self.actions.shape[-1]} actions)"
+        )
+
     @classmethod
     def of_actions(cls, grid: HyperGrid, actions: Tensor) -> Trajectories:
         """Follow actions from the origin.
@@ -52,8 +57,20 @@ class Trajectories:
             The trajectories.
 
         Raises:
-            DomainError: if a trajectory does not stop, goes on after it, or leaves the grid.
+            ShapeError: if there are no actions.
+            DtypeError: if they are not int64.
+            DomainError: if a trajectory does not stop, goes on after it, or leaves the grid, or if
+                there is no such action.
         """
+        if actions.dtype != torch.int64:
+            raise DtypeError(f"actions must be int64; given {actions.dtype}")
+        if not actions.dim() or not actions.shape[-1]:
+            raise ShapeError(f"actions must be (…, L) with L ≥ 1; given {tuple(actions.shape)}")
+        if ((actions < 0) | (actions > grid.dims)).any():
+            raise DomainError(
+                f"actions must be in 0 … {grid.dims}, the last of which stops; given "
+                f"{actions.min()} … {actions.max()}"
+            )
         stops = actions == grid.dims
         moved = torch.stack([(actions == i).sum(-1) for i in range(grid.dims)], dim=-1)
         goes_on = (stops[..., :-1] & ~stops[..., 1:]).any()
