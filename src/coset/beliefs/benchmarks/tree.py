@@ -205,7 +205,7 @@ ONE_QUERY = Contestant(
     partial="variable elimination of one marginal, the last",
     verify=_verify_last,
 )
-TESTS = ("tests/beliefs/test_tree.py",)
+TESTS = ("tests/beliefs/test_tree_plan.py", "tests/beliefs/test_tree.py")
 
 
 @benchmark(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,7 +80,8 @@ class TreeJoint(Joint):
 
     @cached_property
     def _rows(self) -> Floats:
-        table: Floats = self.log_conditional.detach().reshape(-1, self.plan.num_entries).numpy()
+        shape = math.prod(self.log_conditional.shape[:-1]), self.plan.num_entries
+        table: Floats = self.log_conditional.detach().reshape(shape).numpy()
         return table
 
     @cached_property
@@ -114,7 +116,7 @@ class TreeJoint(Joint):
         """
         attached = attached or self.plan.attach([(i,) for i in range(len(self._places))])
         rows = np.stack([attached.sum_out(row) for row in self.mass])
-        flat = torch.from_numpy(rows).reshape(*self.log_conditional.shape[:-1], -1)
+        flat = torch.from_numpy(rows).reshape(*self.log_conditional.shape[:-1], rows.shape[-1])
         parts = iter(torch.split(flat, list(self.plan.cards), -1))
         return {
             v.name: next(parts) if v.name in self._places else self.marginal(v.name)

@@ -107,7 +107,7 @@ def _network(pdg: PDG, gamma: float, max_bytes: int) -> InconsistencySolution:
     joint = JunctionTree(pdg, max_bytes=max_bytes).joint()
     known = {target for arc in pdg.arcs.values() for target in arc.targets}
     roots = [v.card for name, v in pdg.variables.items() if name not in known]
-    value = -gamma * sum(map(math.log, roots))
+    value = 0.0 - gamma * sum(map(math.log, roots))
     batch = joint.log_conditional.shape[:-1]
     return InconsistencySolution(
         torch.full(batch, value, dtype=torch.float64) if batch else value,
