@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from coset.beliefs.figures import blame_hypergraph, resolution_scatter
+from coset.beliefs.figures import blame_hypergraph, resolution_scatter, tree_scaling
 from coset.core.files import read_json
 from coset.decisions.figures import lake_maps, penalty_phases
 from coset.lab.figure_style import save_svg, style
@@ -40,6 +40,7 @@ def main() -> None:
         "decisions_lake": (lake_maps, stored_rows("decisions.frozen-lake")),
         "decisions_penalties": (penalty_phases, stored_rows("decisions.cliff")),
         "beliefs_resolution": (resolution_scatter, stored_rows("beliefs.attention-study")),
+        "beliefs_tree": (tree_scaling, stored_rows("beliefs.tree-scaling")),
         "beliefs_blame": (blame_hypergraph, stored_rows("beliefs.planted-conflict")),
     }
     for name, (draw, rows) in pictures.items():
