@@ -137,7 +137,6 @@ def attention_study(config: AttentionStudyConfig, run: RunContext) -> Iterator[d
     pdg = random_graphs(config.structure, config.num_replicates, tables)
     foci = _foci(config, run, pdg)
     labels = {"structure": config.structure, "focus": config.focus}
-    start = tables_of(pdg)
     recipe = _Recipe(pdg)
     first = _limit(pdg)
 
@@ -152,7 +151,7 @@ def attention_study(config: AttentionStudyConfig, run: RunContext) -> Iterator[d
     for step, focus in enumerate(foci):
         recipe.refocus(focus)
         run.progress(config.num_steps + step + 1, 2 * config.num_steps, "the recipe")
-    for row in recipe.rows(initial, start, config.tol):
+    for row in recipe.rows(initial, config.tol):
         yield {**row, **labels}
 
 
@@ -266,13 +265,13 @@ class _Recipe:
     def _arcs(self) -> list[Any]:
         return list(self.pdg.arcs.values())
 
-    def rows(self, true: Tensor, start: dict[str, Tensor], tol: float) -> Iterator[dict[str, Any]]:
+    def rows(self, true: Tensor, tol: float) -> Iterator[dict[str, Any]]:
         last = self.adam.report(self.joint, self.full)
         final = self.adam.score(last, self.full)
         moved = PDG(self.pdg.variables.values())
+        tables = self.adam.tables(self.pdg)
         for arc in self._arcs():
-            table = self.adam.tables(self.pdg)[arc.name]
-            moved.add(arc.name, arc.targets, arc.sources, cpd=table, alpha=0.0)
+            moved.add(arc.name, arc.targets, arc.sources, cpd=tables[arc.name], alpha=0.0)
         found = solve(moved, tol=tol)
         numbers = zip(
             self.initial.tolist(),
@@ -280,7 +279,7 @@ class _Recipe:
             _bits(true),
             _bits(found.value),
             _variation(self.first, last).tolist(),
-            movement(self.pdg, start, self.adam.tables(self.pdg)).tolist(),
+            self.paths[-1].tolist(),
             strict=True,
         )
         for replicate, (initial, end, first, true_end, distortion, way) in enumerate(numbers):
