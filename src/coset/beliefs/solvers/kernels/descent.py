@@ -32,8 +32,8 @@ OPTIONS: dict[str, Any] = {
 
 
 @njit(**OPTIONS)
-def _eliminate(plan, value, entries, peaks, totals, soft, lanes):
-    """Write log Σ exp (or the maximum, if not `soft`) of the sum of all leaves, table by table.
+def _eliminate(plan, value, entries, peaks, totals, gamma, lanes):
+    """Write log Σ exp of the sum of all leaves, table by table; if γ = 0, the maximum.
 
     Entries become exp of what was summed, less the peak of their row.
     """
@@ -55,7 +55,7 @@ def _eliminate(plan, value, entries, peaks, totals, soft, lanes):
                     out[k] += here[k]
             for k in range(num):
                 peak[k] = max(peak[k], out[k])
-        if soft:
+        if gamma > 0.0:
             for i in range(size):
                 out, peak = entries[begin + i], peaks[into[begin + i]]
                 for k in range(num):
@@ -69,7 +69,7 @@ def _eliminate(plan, value, entries, peaks, totals, soft, lanes):
                     total[k] += out[k]
         for row in range(first, first + rows):
             for k in range(num):
-                value[row, k] = peaks[row, k] + (logarithm(totals[row, k]) if soft else 0.0)
+                value[row, k] = peaks[row, k] + (logarithm(totals[row, k]) if gamma > 0.0 else 0.0)
 
 
 @njit(**OPTIONS)
@@ -144,7 +144,7 @@ def _slope(arcs, marginal, cost, ban, slope, logs, sources, x, lanes):
                 slope[i, k] = 0.0 if ban[i, k] > 0.0 else slope[i, k]
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def _log_sums(plan, value, out, lanes):
     """Write what is left when all is eliminated."""
     for k in range(len(lanes)):
@@ -154,7 +154,7 @@ def _log_sums(plan, value, out, lanes):
             out[k] += value[root, k]
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def evaluate(plan, arcs, problem, x, state, work, lanes):
     """Normalize the tables x, and write their marginals, gradient and score; x may change.
 
@@ -168,7 +168,7 @@ def evaluate(plan, arcs, problem, x, state, work, lanes):
     for i in range(rows):
         for k in range(num):
             nodes[i, k] = x[i, k]
-    _eliminate(plan, nodes, entries, peaks, totals, True, lanes)
+    _eliminate(plan, nodes, entries, peaks, totals, 1.0, lanes)
     _marginals(plan, marginal, entries, totals, lanes)
     _log_sums(plan, nodes, value, lanes)
     for i in range(leaf_rows):
@@ -224,7 +224,7 @@ def move_gauge(links, shared, mass, gradient, gauge, means, totals, lanes):
                 lost[k] -= mean[k]
 
 
-@njit(**OPTIONS)
+@njit(inline="always", **OPTIONS)
 def measure_gap(plan, problem, x, state, work, gap, lanes):
     """Write the score less the least value of its linear part, less γ H if γ > 0."""
     ban, gamma, gradient = problem[1], problem[3], state[1]
@@ -239,7 +239,7 @@ def measure_gap(plan, problem, x, state, work, gap, lanes):
         for i in range(rows):
             for k in range(num):
                 nodes[i, k] -= ban[i, k]
-    _eliminate(plan, nodes, entries, peaks, totals, gamma > 0.0, lanes)
+    _eliminate(plan, nodes, entries, peaks, totals, gamma, lanes)
     _log_sums(plan, nodes, gap, lanes)
     for k in range(num):
         gap[k] = gap[k] / scale

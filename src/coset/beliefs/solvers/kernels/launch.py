@@ -21,7 +21,7 @@ from coset.beliefs.solvers.result import DenseResult
 __all__ = ["solve_compiled"]
 
 # From so many problems on they are solved side by side, in the lanes of vector instructions.
-LEAST_BATCH = 16
+LEAST_BATCH = 48
 LANES = 64
 # Fewer problems than this are not worth a thread of their own.
 LEAST_SHARE = 256
