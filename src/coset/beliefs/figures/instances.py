@@ -78,6 +78,7 @@ def bp_residuals(rows: Rows, folders: Sequence[Path]) -> Figure:
         title.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     grid = [row for row in rows if row["graph"] == "grid"]
     trees = [row for row in rows if row["graph"] == "trees"]
@@ -92,7 +93,7 @@ def bp_residuals(rows: Rows, folders: Sequence[Path]) -> Figure:
         ):
             axes.plot(sweeps, [max(row[column], _FLOOR) for row in grid], label=label)
         axes.set_yscale("log")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("sweep over a grid with cycles")
         axes.set_ylabel("largest difference")
         if trees:

@@ -128,10 +128,14 @@ class GaussianComponents(nn.Module):
         offsets: b, (Z, D); starts at 0.
     """
 
+    frame: Tensor
+    center: Tensor
+
     def __init__(self, means: Tensor, covariances: Tensor) -> None:
         super().__init__()
-        self.frame = torch.linalg.cholesky(torch.linalg.inv(covariances))
-        self.center = means.clone()
+        precisions = torch.linalg.inv(covariances)
+        self.register_buffer("frame", torch.linalg.cholesky(precisions))
+        self.register_buffer("center", means.clone())
         self.factors = nn.Parameter(torch.eye(means.shape[-1]).to(means).repeat(len(means), 1, 1))
         self.offsets = nn.Parameter(torch.zeros_like(means))
 
