@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def solved(pdg, gamma=0.0, **options):
 
 
 @pytest.mark.parametrize(
-    "r, s, value, joint",
+    ("r", "s", "value", "joint"),
     [
         (1, 1, 0.5634713622301675, (0.35067538, 0.32466231, 0.32466231)),
         (2, 1, 0.7585456808800792, (0.4712045, 0.29480702, 0.23398848)),
@@ -86,7 +87,7 @@ def test_worked_values_of_a_coin(backend):
 
 
 @pytest.mark.parametrize(
-    "alpha, beta, gamma, value",
+    ("alpha", "beta", "gamma", "value"),
     [
         (1, 1, 0.0, 0.001229613963),
         (1, 1, 0.25, -0.036026343040),
@@ -107,7 +108,7 @@ def test_worked_values_of_the_two_cycle(backend, alpha, beta, gamma, value):
 
 
 @pytest.mark.parametrize(
-    "gamma, value, idle",
+    ("gamma", "value", "idle"),
     [
         (0.0, 0.008744582514, 0.008744582514),
         (0.1, 0.029052558129, -0.080808670738),
@@ -139,7 +140,8 @@ def test_both_implementations_agree_with_their_certificates(gamma, zeros):
         with use_backend(OPERATOR, name):
             results.append(solve_mirror(problem, tol=1e-10))
     one, two = results
-    assert one.converged and two.converged
+    assert one.converged
+    assert two.converged
     assert torch.allclose(one.value, two.value, rtol=0, atol=2e-10)
     for result in results:
         assert torch.allclose(score_of(problem, result.log_joint), result.value, atol=1e-12)
@@ -181,7 +183,7 @@ def test_values_never_rise(backend):
     values = [
         solve_mirror(problem, tol=1e-15, max_iter=steps).value.item() for steps in range(1, 40)
     ]
-    assert all(b <= a + 1e-13 for a, b in zip(values, values[1:], strict=False))
+    assert all(b <= a + 1e-13 for a, b in pairwise(values))
     assert values[-1] < values[0] - 0.01
 
 
@@ -229,10 +231,13 @@ def test_an_iteration_that_stops_early_says_so(backend):
     """Trap T3."""
     problem = dense_problem(pairs(), 0.01)
     early, late = solve_mirror(problem, max_iter=3), solve_mirror(problem)
-    assert not early.converged and early.gap.item() > 1e-6
-    assert late.converged and late.gap.item() <= 1e-9
+    assert not early.converged
+    assert early.gap.item() > 1e-6
+    assert late.converged
+    assert late.gap.item() <= 1e-9
     assert early.value.item() - late.value.item() <= early.gap.item()
-    assert early.iterations <= 6 and early.value.item() > late.value.item()
+    assert early.iterations <= 6
+    assert early.value.item() > late.value.item()
 
 
 def test_hard_beliefs_are_met_in_each_step(backend):
@@ -250,7 +255,8 @@ def test_hard_beliefs_are_met_in_each_step(backend):
     pdg.add("guess", "Z", "X", cpd=guess, beta=math.inf)
     pinned = solve_mirror(dense_problem(pdg))
     expected = truth[:, None] * guess
-    assert pinned.iterations == 0 and torch.allclose(pinned.log_joint.exp(), expected)
+    assert pinned.iterations == 0
+    assert torch.allclose(pinned.log_joint.exp(), expected)
     wanted = float((expected * (expected / model).log()).sum())
     assert pinned.value.item() == pytest.approx(wanted, abs=1e-12)
 
@@ -261,7 +267,8 @@ def test_contradictions_are_infinite_and_concern_their_element_only(backend):
     pdg.add("p", "X", cpd=one)
     pdg.add("q", "X", cpd=two)
     result = solve_mirror(dense_problem(pdg))
-    assert result.value[0].item() == math.inf and result.gap[0].item() == 0.0
+    assert result.value[0].item() == math.inf
+    assert result.gap[0].item() == 0.0
     assert bool((result.log_joint[0] == -math.inf).all())
     wanted = -2 * math.log(math.sqrt(0.1) + math.sqrt(0.4))
     assert result.value[1].item() == pytest.approx(wanted, abs=1e-9)
@@ -287,7 +294,8 @@ def test_single_precision_tables_give_single_precision_joints(backend):
     for name, arc in two_cycle().arcs.items():
         pdg.add(name, arc.targets, arc.sources, cpd=arc.cpd.float())
     result = solved(pdg, 0.5, tol=1e-10)
-    assert result.log_joint.dtype == torch.float32 and result.value.dtype == torch.float64
+    assert result.log_joint.dtype == torch.float32
+    assert result.value.dtype == torch.float64
     assert result.value.item() == pytest.approx(-0.083232607959, abs=1e-5)
 
 

@@ -158,7 +158,7 @@ def test_scores_are_differentiable_in_joints_and_tables():
 
 
 @pytest.mark.parametrize(
-    "joint, error",
+    ("joint", "error"),
     [
         (tensor([[0.5, 0.5]]), ShapeError),
         (tensor([0.5, 0.5]), ShapeError),

@@ -134,7 +134,7 @@ def certify(problem: DenseProblem, result: DenseResult) -> InconsistencyCertific
     if not certain or worlds > MAX_WORLDS:
         return None
     (stored,) = elements(settled(problem))
-    return InconsistencyCertificate(
+    certificate = InconsistencyCertificate(
         problem=_double(stored),
         log_joint=result.log_joint.detach().cpu().double(),
         log_conditionals=tuple(t.detach().cpu().double() for t in result.log_conditionals),
@@ -142,14 +142,35 @@ def certify(problem: DenseProblem, result: DenseResult) -> InconsistencyCertific
         value=float(result.value),
         gap=float(result.gap),
     )
+    return certificate if stored.cost.dtype == torch.float64 else _rounded(certificate)
+
+
+def _rounded(certificate: InconsistencyCertificate) -> InconsistencyCertificate:
+    """Certify the joint as it was rounded to fewer digits, with the value and gap that it has."""
+    log_joint, _ = certificate.problem.chain.project(certificate.log_joint)
+    moved = replace(certificate, log_joint=log_joint)
+    value = float(score_of(moved.problem, log_joint))
+    return replace(moved, value=value, gap=max(moved.recomputed_gap(), 0.0))
+
+
+def _normalized(log_p: Tensor, targets: tuple[int, ...]) -> Tensor:
+    """Return a table in float64 whose rows sum to one in it too; rows of zeros stay."""
+    wide = log_p.double()
+    return wide - wide.logsumexp(targets, keepdim=True).nan_to_num(neginf=0.0)
 
 
 def _double(problem: DenseProblem) -> DenseProblem:
-    stages = (replace(s, log_kernel=s.log_kernel.double()) for s in problem.chain.stages)
+    if problem.cost.dtype == torch.float64:
+        return problem
+    stages = (
+        replace(s, log_kernel=_normalized(s.log_kernel, s.targets)) for s in problem.chain.stages
+    )
     return replace(
         problem,
         cost=problem.cost.double(),
         terms=tuple(replace(t, log_p=t.log_p.double()) for t in problem.terms),
         chain=replace(problem.chain, stages=tuple(stages)),
-        constraints=tuple(replace(t, log_p=t.log_p.double()) for t in problem.constraints),
+        constraints=tuple(
+            replace(t, log_p=_normalized(t.log_p, t.targets)) for t in problem.constraints
+        ),
     )

@@ -50,7 +50,7 @@ def inconsistency(
 
     Raises:
         NonConvexError: if γα > β on some arc.
-        UnsupportedError: if constraints cannot be met one after the other.
+        UnsupportedError: if `second_order` is asked for and a constraint learns.
         WidthError: if a component has too many worlds.
 
     Warns:
@@ -68,7 +68,8 @@ def inconsistency(
     """
     graph = attend(pdg, attention)
     parts = [_component(part, gamma, second_order, options) for part in independent_parts(graph)]
-    parts.append(torch.tensor(-gamma * sum(math.log(v.card) for v in idle_variables(graph))))
+    entropy = sum(math.log(v.card) for v in idle_variables(graph))
+    parts.append(torch.tensor(-gamma * entropy, dtype=torch.float64))
     device = parts[0].device
     total = torch.stack(torch.broadcast_tensors(*(part.to(device) for part in parts))).sum(0)  # type: ignore[no-untyped-call]
     return in_units(total, units)

@@ -45,7 +45,7 @@ def moved(problem: DenseProblem, log_joint: Tensor) -> Tensor:
             len(problem.shape) - 1,
             8 * worlds * worlds,
         )
-    if any(stage.log_kernel.requires_grad for stage in problem.chain.stages):
+    if any(table.requires_grad for _, table in _constraints(problem)):
         raise UnsupportedError(
             "second derivatives hold constraints fixed; give the arcs that learn a finite β, or "
             "use first derivatives"
@@ -60,6 +60,12 @@ def moved(problem: DenseProblem, log_joint: Tensor) -> Tensor:
     step = -(inverse @ change[:, :, None]).reshape(joint.shape)
     ratio = torch.where(joint > LEAST_PROBABILITY, step / joint, 0.0)
     return log_joint + torch.log1p(ratio - ratio.detach())
+
+
+def _constraints(problem: DenseProblem) -> list[tuple[tuple[int, ...], Tensor]]:
+    """Return (axes of targets, log p) of each constraint."""
+    chain = [(stage.targets, stage.log_kernel) for stage in problem.chain.stages]
+    return chain + [(term.targets, term.log_p) for term in problem.constraints]
 
 
 def _inverse(problem: DenseProblem, joint: Tensor, batch: int) -> Tensor:
@@ -96,13 +102,13 @@ def _free_directions(problem: DenseProblem, joint: Tensor, batch: int, ndim: int
     """Return an orthonormal basis of the directions in which μ may move, (worlds, free)."""
     size = joint.numel()
     rows = [joint.new_ones(1, size)]
-    for stage in problem.chain.stages:
-        kernel = stage.log_kernel.detach().exp()
+    for targets, log_kernel in _constraints(problem):
+        kernel = log_kernel.detach().exp()
         kernel = kernel.reshape(-1, *kernel.shape[kernel.ndim - ndim :])
         kernel = kernel[batch % len(kernel)].expand(joint.shape).flatten()
-        scope = tuple(a for a in range(-ndim, 0) if stage.log_kernel.shape[a] > 1)
+        scope = tuple(a for a in range(-ndim, 0) if log_kernel.shape[a] > 1)
         both = _membership(joint, scope)
-        source = _membership(joint, tuple(a for a in scope if a not in stage.targets))
+        source = _membership(joint, tuple(a for a in scope if a not in targets))
         # Σ over (s, t) less p(t|s) Σ over s: each row of `both` lies in one row of `source`
         wider = source[source[:, both.argmax(-1)].argmax(0)]
         chance = (both * kernel).sum(-1) / both.sum(-1)

@@ -53,7 +53,7 @@ def _from_bits(typing_context, x):
 
 @njit(error_model="numpy", fastmath={"contract"}, cache=True)
 def exponential(x):
-    """Return exp(x): its Taylor series on |r| ≤ log(2)/2 times a power of two."""
+    """Return exp(x): its Taylor series on |r| ≤ log(2)/2 times a power of two; NaN stays NaN."""
     held = max(min(x, LARGEST), LEAST)
     shifted = held * _INVERSE_LOG2 + _ROUNDER
     power = shifted - _ROUNDER
@@ -74,7 +74,7 @@ def exponential(x):
     series = series * r + 1.0
     value = series * _from_bits((_bits(shifted) << 52) + _ONE)
     value = value if x <= LARGEST else x * 1e308
-    return value if x >= LEAST else 0.0
+    return 0.0 if x < LEAST else value
 
 
 @njit(error_model="numpy", fastmath={"contract"}, cache=True)
