@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coset.beliefs.benchmarks.solving import (
     batch_case,
+    boundary_case,
     solve_case,
 )
 from coset.beliefs.benchmarks.tree import (
@@ -14,6 +15,7 @@ from coset.beliefs.benchmarks.tree import (
 
 __all__ = [
     "batch_case",
+    "boundary_case",
     "networks_case",
     "solve_case",
     "tree_case",
