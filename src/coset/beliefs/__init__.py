@@ -106,6 +106,7 @@ from coset.beliefs.tree.network import (
 )
 
 __all__ = [
+    "PDG",
     "Arc",
     "ArcBlame",
     "Attention",
@@ -120,7 +121,6 @@ __all__ = [
     "JunctionTree",
     "NonConvexError",
     "NotNormalizedError",
-    "PDG",
     "ProductJoint",
     "Trace",
     "TraceStep",

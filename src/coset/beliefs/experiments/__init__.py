@@ -34,6 +34,12 @@ from coset.beliefs.experiments.identities import (
     IdentitiesConfig,
     identities,
 )
+from coset.beliefs.experiments.solvers import (
+    GammaCurveConfig,
+    SolversConfig,
+    gamma_curve,
+    solvers,
+)
 from coset.beliefs.experiments.tree import (
     TreeScalingConfig,
     tree_scaling,
@@ -45,17 +51,21 @@ __all__ = [
     "BeliefPropagationConfig",
     "EMConfig",
     "GANConfig",
+    "GammaCurveConfig",
     "HyperGridConfig",
     "IdentitiesConfig",
     "PlantedConflictConfig",
+    "SolversConfig",
     "TreeScalingConfig",
     "adversarial_digits",
     "attention_study",
     "belief_propagation",
     "em_beside_closed_form",
+    "gamma_curve",
     "gan_ring",
     "hypergrid",
     "identities",
     "planted_conflict",
+    "solvers",
     "tree_scaling",
 ]

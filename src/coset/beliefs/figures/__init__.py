@@ -27,6 +27,10 @@ from coset.beliefs.figures.instances import (
     em_staircase,
     gan_ring_samples,
 )
+from coset.beliefs.figures.solvers import (
+    gamma_curve,
+    gap_vs_time,
+)
 from coset.beliefs.figures.trace import (
     parameter_paths,
     resolution_trace,
@@ -41,7 +45,9 @@ __all__ = [
     "bp_residuals",
     "divergence_map",
     "em_staircase",
+    "gamma_curve",
     "gan_ring_samples",
+    "gap_vs_time",
     "hypergrid_curves",
     "hypergrid_maps",
     "identity_errors",
