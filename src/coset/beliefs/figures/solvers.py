@@ -16,6 +16,8 @@ __all__ = ["gamma_curve", "gap_vs_time"]
 
 Rows = Sequence[dict[str, Any]]
 
+# Less than this is shown as the zero that it is.
+_ROUNDING = 1e-6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -91,6 +93,8 @@ def gamma_curve(rows: Rows, folders: Sequence[Path]) -> Figure:
                     marker="",
                     label=key,
                 )
+            if max(abs(r["inconsistency"]) + abs(r["incompatibility"]) for r in own) < _ROUNDING:
+                axes.set_ylim(-0.1, 0.1)
             axes.set_title(graph, fontsize=11)
         for axes in panels[len(graphs) :]:
             axes.set_axis_off()
