@@ -18,6 +18,11 @@ from coset.core.registry import built_subjects, published
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def cell(text: str) -> str:
+    """Return a text as it may stand in a table: on one line, bars escaped."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def claim_table(subject: str) -> str:
     """Return the Markdown table of a subject's claims, from the registry."""
     lines = [
@@ -27,10 +32,10 @@ def claim_table(subject: str) -> str:
     for claim in claims_of(subject):
         # The line is left out on purpose: it changes with every edit; `coset claims ID` shows it.
         path = f"../../{claim.file}".replace(f"../../coset/{subject}/", "")
-        mutants = ", ".join(claim.mutants)
+        title, source, mutants = map(cell, (claim.title, claim.source, ", ".join(claim.mutants)))
         lines.append(
-            f"| [`{claim.id}`]({path}) | {claim.title} | {claim.kind} | {claim.expected} "
-            f"| {claim.source} | {mutants} |"
+            f"| [`{claim.id}`]({path}) | {title} | {claim.kind} | {claim.expected} "
+            f"| {source} | {mutants} |"
         )
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from coset.beliefs.blame import Blame, blame
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.solvers.score import incompatibility, score
 from coset.beliefs.solvers.solve import solve
-from coset.core.errors import DomainError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, UnsupportedError
 
 
 def tensor(values: object) -> torch.Tensor:
@@ -194,3 +194,10 @@ def test_a_solution_of_another_weight_or_graph_is_refused():
     ):
         with pytest.raises(DomainError, match="the same graph, γ and attention"):
             call()
+
+
+def test_a_number_in_place_of_a_solution_is_refused():
+    pdg = PDG({"A": 2})
+    pdg.add("p", "A", cpd=[0.5, 0.5])
+    with pytest.raises(DtypeError, match="write gamma="):
+        blame(pdg, 0.5)

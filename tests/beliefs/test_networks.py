@@ -108,6 +108,13 @@ def test_all_published_networks_load_and_have_known_widths(name):
         assert all(abs(float(m.sum()) - 1) < 1e-10 for m in marginals.values())
 
 
+def test_observations_that_empty_rows_are_certified_too():
+    pdg = read_bif(network_file("alarm")).condition({"HR": "HIGH"})
+    found = solve(pdg)
+    assert found.gap <= 1e-9
+    assert found.certificate.verify()
+
+
 @pytest.mark.parametrize("id", ["beliefs.C4", "beliefs.C5"])
 def test_claims_hold_and_their_mutants_fail(id):
     judged = judge(find_claim(id))

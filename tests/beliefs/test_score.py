@@ -13,6 +13,7 @@ from coset.beliefs.joint import DenseJoint
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.random_graphs import random_graph, random_table
 from coset.beliefs.reference import mirror_descent_reference, score_reference
+from coset.beliefs.solvers.envelope import inconsistency
 from coset.beliefs.solvers.mirror import solve_mirror
 from coset.beliefs.solvers.problem import dense_problem
 from coset.beliefs.solvers.score import (
@@ -226,3 +227,15 @@ def test_literal_descent_ends_at_the_worked_minimizer():
     assert torch.allclose(joint, tensor([[0.384, 0.016], [0.096, 0.504]]), atol=1e-12)
     with pytest.raises(UnsupportedError, match="finite β"):
         next(mirror_descent_reference(two_cycle().condition({"A": 0}), 1.0, 1.0))
+
+
+@pytest.mark.parametrize("gamma", ["0+", -1.0, math.nan])
+def test_gamma_is_a_number(gamma):
+    pdg = PDG({"A": 2})
+    pdg.add("p", "A", cpd=[0.5, 0.5])
+    for call in (
+        lambda: score(pdg, torch.full((2,), 0.5), gamma),
+        lambda: inconsistency(pdg, gamma),
+    ):
+        with pytest.raises(DomainError, match="gamma is a finite number"):
+            call()

@@ -161,6 +161,7 @@ def test_many_variables_in_conflict_are_solved_and_proved():
     rough = solve_tree(pdg, 0.1, tol=1.0).certificate
     assert rough.verify()
     assert not replace(rough, gap=rough.gap / 2).verify()
+    assert not replace(certificate, log_belief=certificate.log_belief + 1e-3).verify()
     moved = certificate.log_conditional.clone()
     moved[:3] = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64).log()
     assert not replace(certificate, log_conditional=moved).verify()

@@ -19,7 +19,7 @@ from coset.beliefs.pdg.variable import Variable
 from coset.beliefs.solution import InconsistencySolution
 from coset.beliefs.solvers.solve import solve
 from coset.beliefs.units import Units, in_units
-from coset.core.errors import DomainError, UnsupportedError
+from coset.core.errors import DomainError, DtypeError, UnsupportedError
 from coset.core.results import Record
 
 __all__ = ["ArcBlame", "Blame", "Disagreement", "blame"]
@@ -175,6 +175,10 @@ def blame(
         raise UnsupportedError(
             f"blame is for one graph; this is a batch of shape {tuple(attended.batch_shape())}: "
             f"take one table of each arc"
+        )
+    if not isinstance(solution, InconsistencySolution | None):
+        raise DtypeError(
+            f"the second argument of blame is a solution of solve; given {solution!r}: write gamma="
         )
     if solution is None:
         solution = solve(pdg, gamma, attention)

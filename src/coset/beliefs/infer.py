@@ -75,7 +75,7 @@ def infer(
         return query_network(
             ancestors(attended, [*names, *values]), names, values, max_bytes=max_bytes
         )
-    solution = solve(attended, gamma, method=method, tol=tol).throw()
+    solution = solve(attended, gamma, method=method, tol=tol, throw=True)
     assert solution.joint is not None  # the value is finite, or `throw` has raised
     table = solution.joint.marginal(*values, *names)
     index: tuple[Any, ...] = (..., *values.values(), *(slice(None),) * len(names))

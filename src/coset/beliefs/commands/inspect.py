@@ -74,19 +74,20 @@ def inspect(
     solved = solution.status is Status.SOLVED
     # What is within the gap of a solution is not known to be more.
     known = without_rounding(found.value - (gap or 0.0 if solved else 0.0))
-    accepted = known <= at_most and not found.conflicts
+    certified = None if solution.certificate is None else solution.certificate.verify()
+    accepted = known <= at_most and not found.conflicts and certified is not False
     if picture is not None:
         from coset.beliefs.figures.blame import hypergraph_of
         from coset.lab.figure_style import save_svg
 
         save_svg(hypergraph_of(pdg, found), picture)
     if json:
-        print(dump_json(_report(file, pdg, solution, found, accepted)), end="")
+        print(dump_json(_report(file, pdg, solution, found, certified, accepted)), end="")
     else:
         console = Console(highlight=False)
         console.print(f"[bold]{escape(printable(file))}[/bold]: {summary(pdg)}")
-        _print(console, solution, found, gap, top)
-        if not accepted and not found.conflicts:
+        _print(console, solution, found, gap, top, certified)
+        if known > at_most and not found.conflicts:
             console.print(f"[red]✗[/red] more than {at_most:g} {units}")
         if picture is not None:
             console.print(escape(f"drawn: {printable(str(picture))}"))
@@ -94,9 +95,13 @@ def inspect(
 
 
 def _report(
-    file: str, pdg: PDG, solution: InconsistencySolution, found: Blame, accepted: bool
+    file: str,
+    pdg: PDG,
+    solution: InconsistencySolution,
+    found: Blame,
+    certified: bool | None,
+    accepted: bool,
 ) -> dict[str, Any]:
-    certificate = solution.certificate
     return {
         "file": file,
         "num_beliefs": len(pdg.arcs),
@@ -106,7 +111,7 @@ def _report(
         "units": found.units,
         "method": solution.method,
         "status": str(solution.status),
-        "certified": None if certificate is None else certificate.verify(),
+        "certified": certified,
         "conflicts": list(found.conflicts),
         "accepted": accepted,
         "blame": found.rows(),
@@ -119,6 +124,7 @@ def _print(
     found: Blame,
     gap: float | None,
     top: int,
+    certified: bool | None,
 ) -> None:
     if found.conflicts:
         names = ", ".join(printable(name) for name in found.conflicts)
@@ -128,17 +134,15 @@ def _print(
     proof = "a local minimum, without a bound"
     if gap is not None:
         proof = f"proved within {gap:.1e}" if gap > 1e-15 else "proved up to rounding"
+    if certified is False:
+        proof = "[red]NOT proved: the certificate fails its check[/red]"
     value = f"{without_rounding(found.value):.6g} {found.units}"
     console.print(f"inconsistency [bold]{value}[/bold], {proof}")
     if solution.advice:
         console.print(f"[red]{escape(printable(solution.advice))}[/red]")
     print_blame(console, found, top)
-    if solution.certificate is not None:
-        console.print(
-            "certificate checked again from its own data"
-            if solution.certificate.verify()
-            else "[red]the certificate is WRONG[/red]"
-        )
+    if certified:
+        console.print("certificate checked again from its own data")
 
 
 def print_blame(console: Console, found: Blame, top: int) -> None:

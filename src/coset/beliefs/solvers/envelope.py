@@ -14,7 +14,7 @@ from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.solvers.components import idle_variables, independent_parts
 from coset.beliefs.solvers.dense import solve_dense
 from coset.beliefs.solvers.implicit import moved
-from coset.beliefs.solvers.problem import DenseProblem, dense_problem
+from coset.beliefs.solvers.problem import DenseProblem, check_gamma, dense_problem
 from coset.beliefs.solvers.result import DenseResult
 from coset.beliefs.solvers.score import score_of
 from coset.beliefs.units import Units, in_units
@@ -66,6 +66,7 @@ def inconsistency(
         >>> [round(g, 4) for g in a.parameters[0].grad.tolist()]
         [0.1333, -0.1333]
     """
+    check_gamma(gamma)
     graph = attend(pdg, attention)
     parts = [_component(part, gamma, second_order, options) for part in independent_parts(graph)]
     entropy = sum(math.log(v.card) for v in idle_variables(graph))

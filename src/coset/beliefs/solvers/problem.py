@@ -22,6 +22,7 @@ from coset.core.results import Record
 __all__ = [
     "DenseProblem",
     "Term",
+    "check_gamma",
     "dense_problem",
     "elements",
     "is_observation",
@@ -115,6 +116,16 @@ class DenseProblem(Record):
         return tuple(t.name for t in self.terms if t.weight < 0 and t.targets)
 
 
+def check_gamma(gamma: float) -> None:
+    """Check that γ is a number ≥ 0.
+
+    Raises:
+        DomainError: if it is not.
+    """
+    if isinstance(gamma, str) or not (math.isfinite(gamma) and gamma >= 0):
+        raise DomainError(f"gamma is a finite number ≥ 0; given {gamma!r}")
+
+
 def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS) -> DenseProblem:
     """Write a graph as dense arrays, with observed variables sliced away.
 
@@ -134,8 +145,7 @@ def dense_problem(pdg: PDG, gamma: float = 0.0, *, max_worlds: int = MAX_WORLDS)
     # It needs the worlds that constraints leave, which are found from a problem
     from coset.beliefs.solvers.unbounded import check_bounded
 
-    if not (math.isfinite(gamma) and gamma >= 0):
-        raise DomainError(f"gamma is finite and ≥ 0; given {gamma}")
+    check_gamma(gamma)
 
     def tables_of(which: bool) -> dict[str, Tensor]:
         return {

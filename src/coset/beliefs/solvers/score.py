@@ -17,7 +17,7 @@ from coset.beliefs.joint import Joint
 from coset.beliefs.pdg.arc import Arc
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.pdg.tables import row_tolerance
-from coset.beliefs.solvers.problem import DenseProblem, Term
+from coset.beliefs.solvers.problem import DenseProblem, Term, check_gamma
 from coset.beliefs.units import Units, in_units
 from coset.core.errors import DomainError, DtypeError, ShapeError
 
@@ -66,8 +66,7 @@ def score(
         >>> round(score(pdg, torch.tensor([1.0, 0.0], dtype=torch.float64), units="bits").item(), 9)
         1.0
     """
-    if not (math.isfinite(gamma) and gamma >= 0):
-        raise DomainError(f"gamma is finite and ≥ 0; given {gamma}")
+    check_gamma(gamma)
     total = incompatibility(pdg, joint, attention)
     if gamma:
         total = total + gamma * structural_deficiency(pdg, joint, attention)

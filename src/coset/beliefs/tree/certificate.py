@@ -84,6 +84,8 @@ class TreeCertificate(Certificate):
         gamma: γ.
         constant: what is added to the score.
         log_conditional: (num_entries,), log μ(rest | separator).
+        log_belief: (num cells of all beliefs,), log q(t | s) with Σ_t q ≤ 1: log μ(t | s), except
+            in rows without probability, where any q bounds the score from below.
         value: the score of μ, in nats.
         gap: E_μ[G] − min E[G] for the gradient G at μ.
     """
@@ -95,6 +97,7 @@ class TreeCertificate(Certificate):
     gamma: float
     constant: float
     log_conditional: Tensor
+    log_belief: Tensor
     value: float
     gap: float
 
@@ -109,8 +112,11 @@ class TreeCertificate(Certificate):
         score = TreeScore(plan, beliefs, self.gamma)
         if any(b.weight < 0 and b.targets for b in beliefs) or score.uniform() is None:
             return False
+        bounds = self.log_belief.numpy()
+        if not score.are_conditionals(bounds):
+            return False
         given = self.log_conditional.numpy()
-        point = score.point(np.array(given), score.log_p)
+        point = score.point(np.array(given), bounds)
         # `point` makes any tables a joint that meets the constraints: these are one already.
         mass = plan.distribute(np.array(given))
         gap = score.gap(score.gradient(point))

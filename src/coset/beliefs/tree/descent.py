@@ -46,12 +46,15 @@ class DescentResult:
         log_conditional: (num_entries,); −∞ where a world is forbidden.
         gap: an upper bound on value − minimum.
         iterations: how many were made.
+        log_belief: log μ(t | s) of each belief with which the gap was found: in rows without
+            probability it may be any, and is what the steps before left.
     """
 
     value: float
     log_conditional: Floats
     gap: float
     iterations: int
+    log_belief: Floats
 
 
 def descend(score: TreeScore, tol: float, max_iter: int, depth: int = 8) -> DescentResult:
@@ -70,7 +73,7 @@ def descend(score: TreeScore, tol: float, max_iter: int, depth: int = 8) -> Desc
     """
     uniform = score.uniform()
     if uniform is None:
-        return DescentResult(math.inf, score.plan.zeros() - math.inf, 0.0, 0)
+        return DescentResult(math.inf, score.plan.zeros() - math.inf, 0.0, 0, score.log_p)
     product = uniform.copy()
     score.attached.add(product, score.log_p)
     starts = [score.point(weights, score.log_p) for weights in (uniform, product)]
@@ -84,9 +87,8 @@ def descend(score: TreeScore, tol: float, max_iter: int, depth: int = 8) -> Desc
         if gap <= tol or iteration == max_iter:
             break
         point = walk.step(point, gradient)
-    return DescentResult(
-        point.value, score.masked(point.log_conditional, -math.inf), gap, iteration
-    )
+    joint = score.masked(point.log_conditional, -math.inf)
+    return DescentResult(point.value, joint, gap, iteration, point.log_belief)
 
 
 class _Walk:

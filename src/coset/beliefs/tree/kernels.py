@@ -252,8 +252,8 @@ def price(marginal, at, width, weight, linear, log_p, forbidden, log_conditional
     """Write what each belief adds to the gradient of the score; return what they add to the score.
 
     `marginal`: μ(s, t) of the beliefs, rows of targets of `width` entries; `log_conditional`: log
-    μ(t | s), in and out, left as it is in rows without probability, where any serves; `slope`:
-    c log μ(t | s) − b log p(t | s), 0 where that is forbidden.
+    μ(t | s), in and out, left as it is in rows without probability (less than 1e-280), where any
+    serves; `slope`: c log μ(t | s) − b log p(t | s), 0 where that is forbidden.
     """
     score = 0.0
     for i in range(len(width)):
@@ -265,7 +265,8 @@ def price(marginal, at, width, weight, linear, log_p, forbidden, log_conditional
                 if forbidden[k]:
                     slope[k] = 0.0
                     continue
-                if weight[i] != 0 and total > 0:
+                # Below, the least positive entry would make a row sum to more than 1.
+                if weight[i] != 0 and total > 1e-280:
                     log_conditional[k] = np.log(max(marginal[k], 1e-300)) - np.log(total)
                 slope[k] = weight[i] * log_conditional[k] - linear[i] * log_p[k]
                 score += marginal[k] * slope[k]

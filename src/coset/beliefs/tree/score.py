@@ -16,6 +16,10 @@ from coset.beliefs.tree.problem import Belief
 __all__ = ["TreePoint", "TreeScore"]
 
 
+# How far rows of conditionals may exceed 1 by rounding, or by tables whose rows do.
+_ROUNDING = 1e-9
+
+
 @dataclass(frozen=True, eq=False)
 class TreePoint:
     """A joint on a junction tree, and its score.
@@ -97,6 +101,18 @@ class TreeScore:
     def masked(self, tables: Floats, value: float) -> Floats:
         """Return tables of clusters with a value where a world is forbidden."""
         return np.where(self._dead, value, tables)
+
+    def are_conditionals(self, log_belief: Floats) -> bool:
+        """Tell whether tables log q(t | s) of the beliefs have Σ_t q ≤ 1 where t is allowed."""
+        if log_belief.shape != self.log_p.shape:
+            return False
+        allowed = np.where(self.forbidden, 0.0, np.exp(log_belief))
+        at = self.attached.at
+        rows = (
+            allowed[at[i] : at[i + 1]].reshape(-1, width).sum(1)
+            for i, width in enumerate(self._widths)
+        )
+        return all(bool((row <= 1 + _ROUNDING).all()) for row in rows)
 
     def point(self, log_weights: Floats, log_belief: Floats) -> TreePoint:
         """Return the joint nearest to log weights that meets the constraints, and its score.

@@ -160,6 +160,7 @@ def _certificate(problem: TreeProblem, plan: TreePlan, result: DescentResult) ->
         problem.gamma,
         float(problem.constant),
         torch.from_numpy(result.log_conditional),
+        torch.from_numpy(result.log_belief),
         result.value + float(problem.constant),
         result.gap,
     )
