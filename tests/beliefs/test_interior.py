@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+from dataclasses import replace
 
 import cvxpy as cp
 import numpy as np
@@ -193,3 +194,20 @@ def test_without_clarabel_the_cone_says_what_to_install(monkeypatch):
     pdg.add("p", "A", cpd=table([0.5, 0.5]))
     with pytest.raises(UnavailableError, match=r"pip install coset\[convex\]"):
         solve_cone(dense_problem(pdg))
+
+
+@pytest.mark.parametrize("failure", ["not a number", "no factor"])
+def test_a_step_that_leaves_the_numbers_ends_the_run_where_it_was(monkeypatch, failure):
+    def advance(self):
+        if failure == "no factor":
+            raise np.linalg.LinAlgError
+        self.point = replace(self.point, joint=self.point.joint * np.nan)
+
+    pdg = PDG({"A": 2, "B": 2})
+    pdg.add("p", "B", "A", cpd=[[0.8, 0.2], [0.3, 0.7]])
+    pdg.add("q", "A", "B", cpd=[[0.6, 0.4], [0.1, 0.9]])
+    monkeypatch.setattr("coset.beliefs.solvers.interior.Interior.advance", advance)
+    found = solve_interior(dense_problem(pdg))
+    assert not found.converged
+    assert math.isfinite(float(found.value))
+    assert float(found.gap) > 0

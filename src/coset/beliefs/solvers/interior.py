@@ -113,7 +113,7 @@ class Interior:
     def run(self, tol: float, max_iter: int) -> int:
         """Step until the gap is within half of `tol`; return the number of steps.
 
-        It stops early where rounding lets the gap fall no further.
+        It stops early where rounding lets the gap fall no further, or a step leaves the numbers.
         """
         least, since = math.inf, 0
         for iterations in range(max_iter):
@@ -121,10 +121,24 @@ class Interior:
             if gap <= tol / 2:
                 return iterations
             least, since = min(gap, least), 0 if gap < least else since + 1
-            if since >= PATIENCE:
+            if since >= PATIENCE or not self._advanced():
                 return iterations
-            self.advance()
         return max_iter
+
+    def _advanced(self) -> bool:
+        """Take a step if it ends at finite numbers; else stay, and say so."""
+        before = self.point
+        try:
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                self.advance()
+        except np.linalg.LinAlgError:
+            self.point = before
+            return False
+        point = self.point
+        if all(np.isfinite(x).all() for x in (point.joint, point.z, point.q, point.nu)):
+            return True
+        self.point = before
+        return False
 
     def _moved(self, delta: Point) -> Point:
         point = self.point
