@@ -186,3 +186,24 @@ def test_what_cannot_be_done_is_refused():
         wide.add(f"p{i}", f"X{i}", f"X{(i + 1) % 12}", cpd=random_table(2, 2))
     with pytest.raises(WidthError, match="2048"):
         inconsistency(wide, 0.5, second_order=True)
+
+
+def test_many_variables_have_a_gradient_too():
+    pdg = PDG({f"X{i}": 2 for i in range(40)})
+    for i in range(40):
+        table = [[0.8, 0.2], [0.3, 0.7]]
+        pdg.add(f"p{i}", f"X{(i + 1) % 40}", f"X{i}", cpd=table, learnable=i == 0)
+    pdg.add("odd", "X5", "X7", cpd=[[0.1, 0.9], [0.9, 0.1]])
+    value = inconsistency(pdg, 0.1, tol=1e-11)
+    assert value.item() == pytest.approx(solve(pdg, 0.1).value, abs=1e-8)
+    value.backward()
+    (logits,) = pdg.arcs["p0"].parameters
+    step = 1e-5
+    with torch.no_grad():
+        logits[0, 0] += step
+        above = solve(pdg, 0.1, tol=1e-12).value
+        logits[0, 0] -= 2 * step
+        below = solve(pdg, 0.1, tol=1e-12).value
+    assert logits.grad[0, 0].item() == pytest.approx((above - below) / (2 * step), abs=1e-6)
+    with pytest.raises(WidthError):
+        inconsistency(pdg, 0.1, second_order=True)

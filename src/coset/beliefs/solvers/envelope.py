@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coset.beliefs.attention import Attention, attend
+from coset.beliefs.errors import WidthError
 from coset.beliefs.pdg.graph import PDG
 from coset.beliefs.solvers.components import idle_variables, independent_parts
 from coset.beliefs.solvers.dense import solve_dense
@@ -51,7 +52,8 @@ def inconsistency(
     Raises:
         NonConvexError: if γα > β on some arc.
         UnsupportedError: if `second_order` is asked for and a constraint learns.
-        WidthError: if a component has too many worlds.
+        WidthError: if a component has too many worlds and no narrow junction tree, or
+            `second_order` asks for its joint.
 
     Warns:
         RuntimeWarning: if the gap stayed above the tolerance: value and gradient are that far off.
@@ -77,7 +79,16 @@ def inconsistency(
 
 
 def _component(part: PDG, gamma: float, second_order: bool, options: dict[str, Any]) -> Tensor:
-    problem = dense_problem(part, gamma)
+    try:
+        problem = dense_problem(part, gamma)
+    except WidthError:
+        if second_order or options.get("method", "auto") not in ("auto", "tree"):
+            raise
+        # Imported here: the tree solver stands on the dense ones.
+        from coset.beliefs.tree.envelope import tree_inconsistency
+
+        limits = {name: options[name] for name in ("tol", "max_iter") if name in options}
+        return tree_inconsistency(part, gamma, **limits)
     _, result = solve_dense(problem, **options)
     if not result.converged:
         warnings.warn(
