@@ -239,6 +239,8 @@ def test_a_focus_may_bring_new_data() -> None:
 @pytest.mark.parametrize("integrator", ["euler", "rk4"])
 def test_a_step_beyond_the_finite_numbers_is_taken_back(integrator: str) -> None:
     pdg = two_beliefs()
+    # A confidence that makes the first step overflow.
+    pdg.arcs.update({name: arc.weighted(arc.alpha, 1e3) for name, arc in pdg.arcs.items()})
     with pytest.raises(NotConvergedError, match="smaller rates"):
         lir(pdg, uniform(1e308), 5, integrator=integrator)  # type: ignore[arg-type]
     assert bool(pdg.arcs["p"].parameters[0].isfinite().all())

@@ -65,7 +65,7 @@ def banded_graph(
 
     Example:
         >>> banded_graph(4, 1, generator=torch.Generator().manual_seed(0))
-        PDG(4 variables, 5 arcs)
+        PDG(4 variables, 6 arcs)
     """
     if not 1 <= width < num_variables or card < 1:
         raise ConfigError(

@@ -76,7 +76,7 @@ def lir(
         RuntimeWarning: if nothing attended depends on what is controlled: the step moves nothing;
             if joints or a minimizer (χ = ∞) were not found to the accuracy asked for.
 
-    Claims: beliefs.C15, beliefs.C16, beliefs.C22.
+    Claims: beliefs.C15, beliefs.C16, beliefs.C22, beliefs.C22b, beliefs.C22c.
 
     Example:
         >>> pdg = PDG({"rain": ["no", "yes"]})

@@ -52,7 +52,7 @@ def convexity_probe(
 
     Complexity: one solution an end and a weight.
 
-    Claims: beliefs.C14.
+    Claims: beliefs.C14, beliefs.C14b, beliefs.C14c, beliefs.C14d.
 
     Example:
         >>> import torch

@@ -112,7 +112,7 @@ def solve(
         >>> round(solution.value, 4), solution.joint.marginal("rain").numpy().round(2)
         (0.6931, array([0.6, 0.4]))
 
-    Claims: beliefs.C1, beliefs.C2, beliefs.C3.
+    Claims: beliefs.C1, beliefs.C2, beliefs.C3, beliefs.C9b, beliefs.C9c, beliefs.C9d, beliefs.C9e.
     """
     options = _checked(gamma, method, tol, max_iter, start)
     with torch.no_grad():
