@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from coset.core.claims import find_claim
-from coset.core.judging import judge
-from coset.lab.verify import verify
+from claim_checks import check, check_rows
 
 pytestmark = pytest.mark.claim
-
-
-def check(id: str) -> None:
-    judged = judge(find_claim(id))
-    assert judged.seen == judged.expected, (judged.problem, judged.result)
-    for outcome in judged.mutants:
-        assert outcome.passed, outcome
-    assert judged.as_expected
-
-
-def check_rows(id: str) -> None:
-    """Run the smoke preset of the claim's experiment and judge its rows."""
-    (judged,) = verify([find_claim(id)])
-    assert judged.as_expected, (judged.problem, judged.result, judged.mutants)
 
 
 def test_C1_bisection_recovers_any_linear_utility():

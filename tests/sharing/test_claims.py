@@ -10,6 +10,7 @@ import torch
 
 import coset.sharing.claims.duality
 import coset.sharing.claims.rounds  # noqa: F401
+from claim_checks import check
 from coset.core.claims import find_claim
 from coset.core.judging import judge
 from coset.lab.verify import verify
@@ -42,14 +43,6 @@ from coset.sharing.claims.rounds import (
 from coset.sharing.prox import prox_sharing
 
 pytestmark = pytest.mark.claim
-
-
-def check(id: str) -> None:
-    judged = judge(find_claim(id))
-    assert judged.seen == judged.expected, (judged.problem, judged.result)
-    for outcome in judged.mutants:
-        assert outcome.passed, outcome
-    assert judged.as_expected
 
 
 def test_C1_the_prox_keeps_the_order():
